@@ -1,0 +1,1 @@
+"""Benchmarks: each is a module to be run, prints JSON lines and needs no data."""

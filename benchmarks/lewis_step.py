@@ -1,0 +1,140 @@
+"""Time, memory and arithmetic of one population step of the Lewis game.
+
+  python -m benchmarks.lewis_step [--pairs=10] [--steps=5] [--only=engine|baseline] …
+
+Without flags the published sizes, with 10 pairs. A step is one update of all pairs on one batch.
+Prints one JSON line for this project's engine, one for a plain implementation of the same game
+(`lewis_baseline`), each measured in a process of its own, and one that compares the two.
+
+Exit status: 0 done; 1 a system could not be measured; 2 a wrong flag, said in one line.
+"""
+
+import argparse
+from collections.abc import Sequence
+import json
+import sys
+from typing import Any
+
+from benchmarks import measure
+
+BENCHMARK = "lewis_step"
+SIZES = ("batch", "input", "vocab", "length", "speaker_hidden", "listener_hidden", "projection",
+         "pairs")
+
+
+class _Parser(argparse.ArgumentParser):
+  """Says what is wrong in one line."""
+
+  def error(self, message: str):
+    self.exit(2, f"error: {message}\n")
+
+
+def _positive(text: str) -> int:
+  if not text.isdecimal() or int(text) < 1:
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+  return int(text)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+  """The flags; exits with status 2 and one line for wrong ones."""
+  parser = _Parser(prog=f"python -m benchmarks.{BENCHMARK}", description=__doc__,
+                   formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+
+  def number(name, default, meaning):
+    parser.add_argument(f"--{name}", type=_positive, default=default, metavar="N",
+                        help=f"{meaning} ({default})")
+
+  number("batch", 1024, "games of a batch")
+  number("input", 2048, "features of an input")
+  number("vocab", 20, "symbols")
+  number("length", 10, "symbols of a message")
+  number("speaker_hidden", 256, "units of the speakers' LSTM")
+  number("listener_hidden", 512, "units of the listeners' LSTM")
+  number("projection", 256, "features in which messages and inputs are compared")
+  number("pairs", 10, "pairs of a step; also the number of speakers and of listeners")
+  number("steps", 5, "steps to take the median of, after the first")
+  number("baseline_pairs", 2, "pairs of a step the baseline really makes; the rest is scaled")
+  number("device_count", 1, "simulated devices over which the engine splits the batch, on a CPU")
+  number("matmul", 4096, "side of the matrices that show what the machine can do")
+  parser.add_argument("--only", choices=("engine", "baseline"), help="measure one system")
+  parser.add_argument("--here", action="store_true",
+                      help="measure in this very process (with --only), as for a profile")
+  flags = parser.parse_args(arguments)
+  if flags.here and not flags.only:
+    parser.error("--here measures one system: add --only=engine or --only=baseline")
+  if flags.batch % flags.device_count:
+    parser.error(f"--batch={flags.batch} cannot be split evenly: --device_count="
+                 f"{flags.device_count} does not divide it")
+  return flags
+
+
+def main(arguments: Sequence[str]) -> int:
+  """Measures what the flags ask for; returns the exit status."""
+  flags = parse(arguments)
+  if flags.here:
+    print(json.dumps(measure_here(flags)))
+    return 0
+  lines = {}
+  for system in [flags.only] if flags.only else ["engine", "baseline"]:
+    try:
+      lines[system] = measure.in_fresh_process(
+          f"benchmarks.{BENCHMARK}", [*arguments, f"--only={system}", "--here"],
+          device_count=flags.device_count if system == "engine" else 1)
+    except measure.MeasurementError as error:
+      print(f"error: {error}", file=sys.stderr)
+      return 1
+    print(json.dumps(lines[system]), flush=True)
+  if len(lines) == 2:
+    print(json.dumps(compare(**lines)))
+  return 0
+
+
+def compare(engine: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+  """How many times better the engine is."""
+  ratios = {
+      "speedup_throughput": engine["steps_per_second"] / baseline["steps_per_second"],
+      "speedup_first_step": baseline["seconds_to_first_step"] / engine["seconds_to_first_step"],
+  }
+  return {"benchmark": BENCHMARK} | measure.rounded(ratios)
+
+
+def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
+  """The JSON line of the system `flags.only`, measured in this process."""
+  from socialized_learning.platform import startup
+
+  startup.prepare_environment()
+  # JAX and all that stands on it is loaded here: before the clock starts, and not for --help.
+  from benchmarks import lewis_baseline
+  from benchmarks import lewis_engine
+  import numpy as np
+
+  config = configure(flags)
+  inputs = np.random.default_rng(0).standard_normal((flags.batch, flags.input), np.float32)
+  if flags.only == "engine":
+    pairs, build = flags.pairs, lambda: lewis_engine.build(config, inputs)
+  else:
+    pairs = min(flags.baseline_pairs, flags.pairs)
+    build = lambda: lewis_baseline.build(config, inputs, pairs)
+  numbers = measure.measure(build, num_steps=flags.steps, matmul_size=flags.matmul)
+  return ({"benchmark": BENCHMARK, "system": flags.only} | numbers
+          | {name: getattr(flags, name) for name in SIZES}
+          | {"pairs_measured": pairs, "steps": flags.steps} | measure.machine())
+
+
+def configure(flags: argparse.Namespace) -> Any:
+  """The published configuration with the sizes of the flags."""
+  from socialized_learning.configs import lewis_config
+
+  config = lewis_config.get_config("imagenet")
+  config.batch_size = flags.batch
+  config.message.update(vocab_size=flags.vocab, length=flags.length)
+  config.speaker.core.hidden_size = flags.speaker_hidden
+  config.listener.core.hidden_size = flags.listener_hidden
+  config.listener.head.hidden_sizes = (flags.projection,)
+  config.population.update(num_speakers=flags.pairs, num_listeners=flags.pairs,
+                           num_pairs=flags.pairs)
+  return config
+
+
+if __name__ == "__main__":
+  sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""How benchmarks measure: first step, pace, memory, arithmetic, and what the machine can do.
+
+Every system is measured in a process of its own (`in_fresh_process`), so that compiled programs,
+memory peaks and thread pools of one do not touch another.
+"""
+
+from collections.abc import Callable, Sequence
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any, NamedTuple
+
+_DEVICE_COUNT = "--xla_force_host_platform_device_count"
+
+
+class System(NamedTuple):
+  """Something that trains, ready for its first step."""
+  step: Callable[[], None]  # Makes `share` of a step; done when it returns.
+  count_flops: Callable[[], float]  # Floating-point operations of a whole step.
+  share: float = 1.0  # Part of a step that one call of `step` makes.
+
+
+class MeasurementError(Exception):
+  """A system did not live to be measured; its own complaint is on the standard error stream."""
+
+
+def measure(build: Callable[[], System], *, num_steps: int, matmul_size: int) -> dict[str, Any]:
+  """Builds a system in this process, trains it and says how that went.
+
+  Where a call makes only part of a step, the rest is taken to be as fast as the part.
+
+  Args:
+    build: makes the system; its time counts towards the first step, that of imports does not.
+    num_steps: calls to take the median of, after the first.
+    matmul_size: side of the matrices that show what the machine can do.
+
+  Returns:
+    Seconds, steps per second, GiB, floating-point operations and 10^9 of them per second.
+  """
+  started = time.perf_counter()
+  system = build()
+  system.step()
+  first = time.perf_counter() - started
+  seconds = statistics.median(_seconds(system.step) for _ in range(num_steps))
+  peak = peak_memory_gib()  # Before the matrices below are made.
+  matmul = matmul_gflops(matmul_size)
+  flops = system.count_flops()
+  steps_per_second = system.share / seconds
+  gflops = flops * steps_per_second / 1e9
+  return rounded({
+      "seconds_to_first_step": first + seconds * (1 / system.share - 1),
+      "steps_per_second": steps_per_second,
+      "peak_memory_gib": peak,
+      "flops_per_step": flops,
+      "gflops": gflops,
+      "matmul_gflops": matmul,
+      "fraction_of_matmul_rate": gflops / matmul,
+  })
+
+
+def _seconds(function: Callable[[], Any]) -> float:
+  started = time.perf_counter()
+  function()
+  return time.perf_counter() - started
+
+
+def peak_memory_gib() -> float:
+  """The most memory this process has held, GiB (on the host: an accelerator's is not in it)."""
+  unit = 1 if sys.platform == "darwin" else 1024
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+def matmul_gflops(size: int, repeats: int = 5) -> float:
+  """Rate of float32 products of two [size, size] matrices, 10^9 operations/s, best of `repeats`."""
+  import jax
+
+  left, right = jax.random.normal(jax.random.PRNGKey(0), (2, size, size))
+  product = jax.jit(lambda a, b: a @ b)
+  run = lambda: product(left, right).block_until_ready()
+  run()  # Compiles.
+  return 2 * size**3 / min(_seconds(run) for _ in range(repeats)) / 1e9
+
+
+def machine() -> dict[str, Any]:
+  """What the numbers were measured on."""
+  import jax
+
+  affinity = getattr(os, "sched_getaffinity", None)  # Not on every system.
+  return {
+      "device": jax.devices()[0].device_kind,
+      "devices": jax.local_device_count(),
+      "jax": jax.__version__,
+      "cores": len(affinity(0)) if affinity else os.cpu_count(),
+  }
+
+
+def rounded(numbers: dict[str, float]) -> dict[str, float]:
+  """The numbers with the four digits that mean something."""
+  return {name: float(f"{value:.4g}") for name, value in numbers.items()}
+
+
+def in_fresh_process(module: str, arguments: Sequence[str], *, device_count: int
+                    ) -> dict[str, Any]:
+  """Runs `python -m module arguments`; returns the JSON object it prints last.
+
+  Args:
+    module: a module of this repository.
+    arguments: its command line.
+    device_count: simulated devices, where the CPU is the device.
+
+  Raises:
+    MeasurementError: the process failed or was killed (as by want of memory).
+  """
+  inherited = re.sub(rf"{_DEVICE_COUNT}=\d+", "", os.environ.get("XLA_FLAGS", ""))
+  environment = os.environ | {
+      "XLA_FLAGS": f"{inherited} {_DEVICE_COUNT}={device_count}".strip(),
+      # What an earlier run compiled would make the first step look fast.
+      "JAX_ENABLE_COMPILATION_CACHE": "false",
+  }
+  done = subprocess.run([sys.executable, "-m", module, *arguments], env=environment,
+                        stdout=subprocess.PIPE, text=True, check=False)
+  if done.returncode:
+    raise MeasurementError(f"python -m {module} {' '.join(arguments)}: status {done.returncode}")
+  return json.loads(done.stdout.splitlines()[-1])

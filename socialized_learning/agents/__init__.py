@@ -1,0 +1,20 @@
+"""Agents: the only room of the house in which Haiku lives.
+
+Elsewhere an agent is a record of pure functions over a parameter tree: `Speaker`, `Listener`.
+"""
+
+from socialized_learning.agents.listener import Listener
+from socialized_learning.agents.listener import ListenerOutput
+from socialized_learning.agents.listener import make_listener
+from socialized_learning.agents.speaker import make_speaker
+from socialized_learning.agents.speaker import Speaker
+from socialized_learning.agents.speaker import SpeakerOutput
+
+__all__ = (
+    "Listener",
+    "ListenerOutput",
+    "Speaker",
+    "SpeakerOutput",
+    "make_listener",
+    "make_speaker",
+)

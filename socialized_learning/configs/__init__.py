@@ -1,0 +1,1 @@
+"""Recipes: one file per family of experiments, sweeps after ':' in `--config=FILE:SWEEP`."""

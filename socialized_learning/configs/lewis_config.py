@@ -1,0 +1,160 @@
+"""Lewis games in populations (Chaabouni et al. 2022, "Emergent Communication at Scale").
+
+  python -m socialized_learning.main --config=socialized_learning/configs/lewis_config.py[:SWEEP]
+
+| sweep | what | data | cost |
+|---|---|---|---|
+| emoji (default) | 4 pairs name emoji drawings | embedded, real features | minutes on 2 cores |
+| emoji_people | the same for people with role, gender and skin tone; similarity over attributes | embedded, real pixels | minutes |
+| emoji_attributes | listeners name role, gender and skin tone (classification) | embedded, real pixels | minutes |
+| mnist | pixels of handwritten digits | embedded, 5,000 real digits | minutes |
+| debug | a few steps of everything | synthetic | seconds |
+| celeba | the published setting, one pair | byol_celeb_a2 | an accelerator for hours |
+| imagenet | the published setting, one pair | byol_imagenet2012 | an accelerator for a day |
+| imagenet_imitation | 10 pairs, 4 students every 10 steps | byol_imagenet2012 | an accelerator for days |
+
+The default of the values below is the published one; a sweep says what it changes.
+"""
+
+from collections.abc import Callable
+
+from ml_collections import config_dict
+
+from socialized_learning.configs import common
+
+
+def _published() -> config_dict.ConfigDict:
+  """The published values (batch 1024, 20 symbols, length 10, one pair, 200,000 steps)."""
+  config = common.get_config("lewis", "")
+  config.training_steps = 200_000
+  config.save_checkpoint_interval = 2_000
+  config.best_model_eval_metric = "valid/accuracy"
+  config.batch_size = 1024  # Over all devices and processes.
+  config.data.name = "byol_imagenet2012"
+  config.data.noise = 0.0  # Standard deviation of Gaussian noise, in those of each feature.
+  config.message = config_dict.create(vocab_size=20, length=10)
+  config.speaker = config_dict.create(
+      torso=dict(kind="identity", hidden_sizes=(256,), vocab_size=2, embed_dim=8),
+      core=dict(kind="lstm", hidden_size=256), embed_dim=10, head="policy_q_value_dueling",
+      unroll=1)
+  config.listener = config_dict.create(
+      core=dict(kind="lstm", hidden_size=512), embed_dim=10,
+      head=dict(kind="cpc", hidden_sizes=(256,)), unroll=1)
+  config.speaker_loss = config_dict.create(
+      kind="reinforce", baseline=True, entropy=1e-4, kl=0.5)
+  config.listener_loss = config_dict.create(
+      kind="cpc", reward="success_rate", score="2cos-2", temperature=1.0, num_distractors=-1,
+      cross_device=True, questions=())
+  config.target_decay = 0.99
+  config.speaker_optimiser = common.adam(1e-4)
+  config.listener_optimiser = common.adam(1e-4)
+  config.population = config_dict.create(
+      num_speakers=1, num_listeners=1, num_pairs=1, pairing="matching",
+      mapping="auto",  # How pairs are computed: vmap, map (one by one in one call), auto.
+      score=dict(kind="ema", decay=0.99))
+  config.imitation = config_dict.create(
+      interval=0, num_students=1, teacher="best", self_imitation=False)
+  config.evaluation = config_dict.create(
+      interval=2_000,  # Steps between looks at the validation split; 0 for none.
+      checkpoint="latest",  # What the final results are of: latest, or best by validation.
+      num_candidates=1024,  # Every game is one among so many, all different.
+      num_epochs=1,  # Passes over a split, each with other candidates together.
+      max_num_agents=10,  # The first so many speakers and listeners.
+      similarity_items=1000,  # Topographic similarity is over all pairs among so many items.
+      similarity_over="inputs",  # Or attributes.
+      num_messages=10_000_000,  # Items of the test split whose messages are written down.
+  )
+  return config
+
+
+def _small(config: config_dict.ConfigDict, *, steps: int, batch_size: int, num_pairs: int) -> None:
+  """Sizes for data sets of a thousand items on a laptop."""
+  config.training_steps = steps
+  config.batch_size = batch_size
+  config.save_checkpoint_interval = 500
+  config.speaker.core.hidden_size = 128
+  config.listener.core.hidden_size = 128
+  config.listener.head.hidden_sizes = (128,)
+  config.message.length = 6
+  config.speaker_optimiser.learning_rate = 1e-3
+  config.listener_optimiser.learning_rate = 1e-3
+  config.population.update(num_speakers=num_pairs, num_listeners=num_pairs, num_pairs=num_pairs)
+  config.evaluation.interval = 500
+
+
+def _emoji(config: config_dict.ConfigDict) -> None:
+  config.data.name = "emoji"
+  _small(config, steps=4_000, batch_size=128, num_pairs=4)
+  config.evaluation.num_candidates = 256
+
+
+def _emoji_people(config: config_dict.ConfigDict) -> None:
+  config.data.name = "emoji_people"
+  _small(config, steps=4_000, batch_size=128, num_pairs=4)
+  config.evaluation.num_candidates = 128
+  config.evaluation.similarity_over = "attributes"
+
+
+def _emoji_attributes(config: config_dict.ConfigDict) -> None:
+  _emoji_people(config)
+  config.listener.head.kind = "multi_mlp"
+  config.listener_loss.kind = "classification"
+  config.listener_loss.questions = ("role", "gender", "skin_tone")
+
+
+def _mnist(config: config_dict.ConfigDict) -> None:
+  config.data.name = "mnist5k"
+  _small(config, steps=4_000, batch_size=128, num_pairs=2)
+  config.speaker.torso.kind = "mlp"
+  config.evaluation.num_candidates = 250
+
+
+def _debug(config: config_dict.ConfigDict) -> None:
+  config.data.name = "dummy"
+  _small(config, steps=20, batch_size=16, num_pairs=2)
+  config.message.update(vocab_size=5, length=3)
+  config.speaker.core.hidden_size = 8
+  config.listener.core.hidden_size = 8
+  config.listener.head.hidden_sizes = (8,)
+  config.log_train_data_interval = 5
+  config.save_checkpoint_interval = 10
+  config.updates_per_call = 5
+  config.evaluation.update(interval=10, num_candidates=16)
+
+
+def _celeba(config: config_dict.ConfigDict) -> None:
+  config.data.name = "byol_celeb_a2"
+  config.evaluation.similarity_over = "attributes"
+  config.evaluation.checkpoint = "best"
+
+
+def _imagenet(config: config_dict.ConfigDict) -> None:
+  config.evaluation.checkpoint = "best"
+
+
+def _imagenet_imitation(config: config_dict.ConfigDict) -> None:
+  _imagenet(config)
+  config.population.update(num_speakers=10, num_listeners=10, num_pairs=10)
+  config.imitation.update(interval=10, num_students=4)
+
+
+SWEEPS: dict[str, Callable[[config_dict.ConfigDict], None]] = {
+    "emoji": _emoji,
+    "emoji_people": _emoji_people,
+    "emoji_attributes": _emoji_attributes,
+    "mnist": _mnist,
+    "debug": _debug,
+    "celeba": _celeba,
+    "imagenet": _imagenet,
+    "imagenet_imitation": _imagenet_imitation,
+}
+
+
+def get_config(sweep: str = "emoji") -> config_dict.ConfigDict:
+  """Returns the configuration of `sweep`; raises KeyError with the known ones for another."""
+  if sweep not in SWEEPS:
+    raise KeyError(f"unknown sweep {sweep!r}: lewis_config.py has {', '.join(SWEEPS)}")
+  config = _published()
+  SWEEPS[sweep](config)
+  config.sweep = sweep
+  return config

@@ -1,0 +1,193 @@
+"""What all experiments share: fused steps, late metrics, snapshots, and a watch over every number.
+
+Shapes: `D` devices of this process, `K` updates fused in one call.
+"""
+
+from collections.abc import Callable, Mapping
+import functools
+import json
+import math
+import time
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+from jaxline import experiment
+from ml_collections import config_dict
+import numpy as np
+
+from socialized_learning.platform import interrupts
+from socialized_learning.platform.errors import NonFiniteError
+from socialized_learning.population import devices
+
+# Metrics that are not there in every step: NaN then says "not this time".
+OCCASIONAL = frozenset({"imitation_loss"})
+
+
+def fused_updates(config: config_dict.ConfigDict) -> int:
+  """How many updates one call makes: the most that meet every interval and the end exactly."""
+  return math.gcd(config.updates_per_call, config.training_steps, *_intervals(config))
+
+
+def _intervals(config: config_dict.ConfigDict) -> list[int]:
+  """Steps after which something is logged, saved or evaluated."""
+  return [int(interval) for interval in (  # Jaxline's are floats, being made for seconds too.
+      config.log_train_data_interval, config.save_checkpoint_interval, config.evaluation.interval)
+          if interval]
+
+
+class FusedExperiment(experiment.AbstractExperiment):
+  """An experiment whose state changes only by one pmapped, donated call of several updates.
+
+  A subclass sets, in its constructor, `self._state` (replicated), `self._call` (made by
+  `devices.fuse`), `self._constants` (replicated) and `self._feed`, and implements `evaluate`.
+  """
+
+  _state: Any
+  _constants: Any
+  _call: Callable[[Any, Any, Any], tuple[Any, dict[str, chex.Array]]]
+  _feed: Callable[[int, int], Any]  # (step, K) -> batches [K, b, …] of this process
+
+  def __init__(self, mode: str, config: config_dict.ConfigDict):
+    super().__init__(mode=mode)
+    self.mode = mode
+    self._config = config
+    self.steps_per_second: float | None = None  # Of training alone, once it has been measured.
+
+  def initialize_train_step_rng(self, rng: chex.PRNGKey) -> chex.Array:
+    """The key all randomness of training is derived from; it stays the same for the whole run."""
+    return devices.replicate(rng, axis_name=self._config.axis_name)
+
+  def step(self, *, global_step: int, rng: chex.Array, writer: Any, num_updates: int
+          ) -> dict[str, chex.Array]:
+    """Makes the updates `global_step` to `global_step + num_updates`; metrics are [D, K]."""
+    del writer
+    batches = devices.split(self._feed(global_step, num_updates))
+    self._state, metrics = self._call(self._state, batches, self._constants | {"run_key": rng})
+    return metrics
+
+  def should_run_step(self, global_step: int, config: config_dict.ConfigDict) -> bool:
+    """Until the last step, or until the user asks to stop (Jaxline then saves)."""
+    return global_step < config.training_steps and not interrupts.requested()
+
+  def train_loop(self, config, state, periodic_actions, writer=None) -> None:
+    """Jaxline's loop with three differences: it counts updates and not calls; keys are derived from
+    the step and not carried along; metrics leave the devices only when somebody wants them, and
+    every one of them, and the state, is looked at before anything is saved."""
+    num_updates = fused_updates(config)
+    pending: list[tuple[int, Mapping[str, chex.Array]]] = []
+    means = RunningMeans(state.get("unlogged"))
+    stopwatch = Stopwatch()
+    interrupts.agree()
+    while self.should_run_step(state.global_step, config):
+      with jax.profiler.StepTraceAnnotation("train", step_num=state.global_step):
+        metrics = self.step(global_step=state.global_step, rng=state.train_step_rng, writer=writer,
+                            num_updates=num_updates)
+      pending.append((state.global_step, metrics))
+      state.global_step += num_updates
+      due = state.global_step >= config.training_steps or any(
+          state.global_step % interval == 0 for interval in _intervals(config))
+      if due:
+        interrupts.agree()
+      if due or interrupts.requested():
+        means.add(pending)
+        self.steps_per_second = stopwatch.lap(num_updates * len(pending))
+        pending = []
+        check_state(state.global_step, devices.first(self._state))
+      if due:
+        scalars = means.take()
+        for action in periodic_actions:
+          action(time.time(), state.global_step, scalars)
+        stopwatch.start()
+    # What a run that is stopped between two logs must know to log what it would have logged.
+    state.unlogged = means.to_json()
+
+  def snapshot_state(self) -> dict[str, Any]:
+    """One device's copy of all that changes."""
+    return {"state": devices.first(self._state)}
+
+  def restore_from_snapshot(self, snapshot_state: Mapping[str, Any]) -> None:
+    """Puts a snapshot on all devices."""
+    self._state = devices.replicate(snapshot_state["state"], axis_name=self._config.axis_name)
+
+
+class Stopwatch:
+  """Speed of training alone: without evaluation and saving, nor the first lap with its compiling."""
+
+  def __init__(self):
+    self._laps: list[tuple[int, float]] = []  # Steps, seconds.
+    self.start()
+
+  def start(self) -> None:
+    """Starts a lap."""
+    self._started = time.monotonic()
+
+  def lap(self, steps: int) -> float:
+    """Ends a lap of so many steps; returns the steps per second up to now."""
+    self._laps.append((steps, time.monotonic() - self._started))
+    laps = self._laps[1:] or self._laps
+    return sum(steps for steps, _ in laps) / sum(seconds for _, seconds in laps)
+
+
+class RunningMeans:
+  """Means of metrics over the updates since the last log, all of which were finite."""
+
+  def __init__(self, earlier: str | None = None):
+    """Goes on from what `to_json` said, or starts anew."""
+    self._totals: dict[str, list[float]] = json.loads(earlier or "{}")  # Name -> [sum, count].
+
+  def add(self, pending: list[tuple[int, Mapping[str, chex.Array]]]) -> None:
+    """Takes in (first step, metrics [D, K]) of several calls.
+
+    Raises:
+      NonFiniteError: with the first step and metric that is not finite.
+    """
+    for first_step, metrics in pending:
+      values = {name: np.asarray(x.addressable_shards[0].data)[0].astype(np.float64)
+                for name, x in metrics.items()}
+      check_finite(first_step, values)
+      for name, x in values.items():
+        total = self._totals.setdefault(name, [0.0, 0])
+        there = ~np.isnan(x)
+        total[0] += float(x[there].sum())
+        total[1] += int(there.sum())
+
+  def take(self) -> dict[str, float]:
+    """Returns the means and starts anew; NaN for what was never there."""
+    means = {name: total / count if count else float("nan")
+             for name, (total, count) in self._totals.items()}
+    self._totals = {}
+    return means
+
+  def to_json(self) -> str:
+    """All that `__init__` needs to go on."""
+    return json.dumps(self._totals)
+
+
+def check_finite(first_step: int, metrics: Mapping[str, np.ndarray]) -> None:
+  """Raises NonFiniteError at the first step [K] with a metric that is NaN or infinite."""
+  bad = {name: ~(np.isfinite(values) | (np.isnan(values) & (name in OCCASIONAL)))
+         for name, values in metrics.items()}
+  anywhere = functools.reduce(np.logical_or, bad.values())
+  if anywhere.any():
+    place = int(np.argmax(anywhere))
+    # The loss says more to a user than the terms it is made of.
+    name = min((name for name in bad if bad[name][place]), key=lambda n: (n != "loss", n))
+    raise NonFiniteError(first_step + place, name, float(metrics[name][place]))
+
+
+def check_state(step: int, state: Any) -> None:
+  """Raises NonFiniteError if an array of `state`, as it is after `step` updates, is not finite.
+
+  Metrics tell it one update later, when such a state has perhaps been saved.
+  """
+  for path, is_finite in jax.tree_util.tree_leaves_with_path(jax.device_get(_finite(state))):
+    if not is_finite:
+      name = jax.tree_util.keystr(path, simple=True, separator="/")
+      raise NonFiniteError(step, f"a number of {name}", "not finite")
+
+
+@jax.jit
+def _finite(state: Any) -> Any:
+  return jax.tree.map(lambda x: jnp.isfinite(x).all(), state)

@@ -1,0 +1,159 @@
+"""The Lewis game in a population, as a Jaxline experiment.
+
+Shapes: `D` devices of this process, `K` updates fused in one call, `B` batch on one device.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import chex
+import emcom_datasets
+import jax
+import jax.numpy as jnp
+from ml_collections import config_dict
+
+from socialized_learning import agents
+from socialized_learning import games
+from socialized_learning.data import feeder
+from socialized_learning.experiments import base
+from socialized_learning.experiments import lewis_checks
+from socialized_learning.games import evaluation
+from socialized_learning.games import language_report
+from socialized_learning.games import views
+from socialized_learning.platform import run_folder
+from socialized_learning.population import collaboration
+from socialized_learning.population import devices
+from socialized_learning.population import imitation
+from socialized_learning.population import optimisers
+from socialized_learning.population import randomness
+from socialized_learning.report import lewis_results
+
+
+class TrainState(NamedTuple):
+  """Everything that changes; saving it is all it takes to resume exactly."""
+  society: collaboration.Society
+  step: chex.Array  # int32, updates made; also the position in the data
+
+
+class LewisExperiment(base.FusedExperiment):
+  """Trains a population on a Lewis game and measures its language."""
+
+  def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
+    super().__init__(mode, config)
+    self._splits = load_splits(config.data.name, config.data.dir)
+    train = self._splits["train"]
+    num_classes = {name: train.num_classes[name] for name in config.listener_loss.questions}
+    speaker = agents.make_speaker(config.speaker, config.message)
+    listener = agents.make_listener(config.listener, config.message, num_classes)
+    players = collaboration_of(speaker, listener, config, axis_name=config.axis_name)
+    self._judge = evaluation.make_judge(speaker, listener, config.listener_loss)
+    feed = feeder.Feeder(train, batch_size=config.batch_size, seed=config.random_seed,
+                         labels=config.listener_loss.questions)
+    self._feed = feed.batches
+    self._state = self._initial_state(players.init, init_rng)
+    self._constants = {}
+    if mode == "train":
+      self._constants = {"data": devices.replicate(feed.constants, axis_name=config.axis_name)}
+      self._call = devices.fuse(make_update(players, config), axis_name=config.axis_name)
+    self.reports: dict[str, language_report.LanguageReport] = {}
+
+  @classmethod
+  def check(cls, config: config_dict.ConfigDict) -> None:
+    """Raises UserError or DataSetError for a configuration this experiment cannot run."""
+    lewis_checks.check_config(config)
+    lewis_checks.check_data(config, load_splits(config.data.name, config.data.dir))
+
+  def _initial_state(self, init, key) -> TrainState:
+    view = self._view(self._splits["train"].take(jnp.zeros(1, jnp.int32)))
+    # Runs once: compiling it fast matters more than running it fast.
+    society = jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})(key, view)
+    return devices.replicate(TrainState(society, jnp.int32(0)), axis_name=self._config.axis_name)
+
+  def _view(self, rows: emcom_datasets.Rows) -> games.View:
+    """What the players see of `rows` when they are evaluated: no noise."""
+    arrays = feeder.arrays(rows, self._config.listener_loss.questions)
+    return views.make_view(**arrays, key=None, noise=0.0, axis_name=None)
+
+  def evaluate(self, *, global_step, rng, writer) -> dict[str, float]:
+    """Numbers of the validation split, and after training of the test split too.
+
+    The full reports stay in `self.reports`, by split.
+    """
+    del global_step, rng, writer
+    society = devices.first(self._state).society
+    most = self._config.evaluation.max_num_agents
+    speakers, listeners = (jax.tree.map(lambda x: x[:most], agents_.params)
+                           for agents_ in (society.speakers, society.listeners))
+    names = ("valid", "test") if self.mode == "eval" else ("valid",)
+    self.reports = {
+        name: language_report.report_on(self._splits[name], self._judge, speakers, listeners,
+                                        self._view, self._config) for name in names}
+    return {f"{name}/{metric}": value for name, report in self.reports.items()
+            for metric, value in report.metrics.items()}
+
+
+  def summary(self) -> dict[str, Any]:
+    """What `summary.json` says about the language."""
+    data = self._config.data.name
+    return {"data": {"name": data, "kind": emcom_datasets.KINDS[data]},
+            **{name: report.metrics for name, report in self.reports.items()}}
+
+  def write_artifacts(self, folder: run_folder.RunFolder) -> None:
+    """Writes `messages.jsonl`: what each speaker says about each item of the test split."""
+    split, messages = self._splits["test"], self.reports["test"].messages
+    folder.write_jsonl("messages.jsonl", lewis_results.message_rows(
+        split, messages[:, :self._config.evaluation.num_messages]))
+
+  def print_results(self, summary: dict[str, Any]) -> None:
+    """Prints the results and a few messages."""
+    lewis_results.print_results(summary)
+    lewis_results.print_messages(self._splits["test"], self.reports["test"].messages)
+
+
+@functools.cache
+def load_splits(name: str, data_dir: str) -> dict[str, emcom_datasets.Split]:
+  """The three splits of a data set, read once by a process."""
+  return {split: emcom_datasets.load(name, split, data_dir=data_dir or None)
+          for split in ("train", "valid", "test")}
+
+
+class Players(NamedTuple):
+  """A population's initialisation and its update by one batch."""
+  init: Any  # (key, view) -> Society
+  update: Any  # (society, view, key, step) -> (Society, metrics)
+
+
+def collaboration_of(speaker: agents.Speaker, listener: agents.Listener,
+                     config: config_dict.ConfigDict, *, axis_name: str | None) -> Players:
+  """Play, followed by imitation in the steps that have some."""
+  game = games.make_lewis_game(speaker, listener, config, axis_name=axis_name)
+  learners = games.Pair(optimisers.make_optimiser(config.speaker_optimiser),
+                        optimisers.make_optimiser(config.listener_optimiser))
+  play = collaboration.make_collaboration(game, learners, config, axis_name=axis_name)
+  if not config.imitation.interval:
+    return Players(play.init, lambda society, view, key, step: play.update(society, view, key))
+  imitate = imitation.make_imitation(speaker, learners.speaker, config.imitation,
+                                     axis_name=axis_name)
+
+  def update(society, view, key, step):
+    society, metrics = play.update(society, view, key)
+    due = (step > 0) & (step % config.imitation.interval == 0)
+    society, loss = jax.lax.cond(due, imitate, lambda s, *_: (s, jnp.full((), jnp.nan)),
+                                 society, view, key)
+    return society, metrics | {"imitation_loss": loss}
+
+  return Players(play.init, update)
+
+
+def make_update(players: Players, config: config_dict.ConfigDict):
+  """One update on one device: (state, batch, constants) -> (state, metrics)."""
+
+  def update(state, batch, constants):
+    key = randomness.at_step(constants["run_key"], state.step)
+    rows = feeder.rows_of(batch, constants["data"])
+    view = views.make_view(rows["inputs"], rows["labels"], key, noise=config.data.noise,
+                           axis_name=config.axis_name)
+    society, metrics = players.update(state.society, view, key, state.step)
+    return TrainState(society, state.step + 1), metrics
+
+  return update

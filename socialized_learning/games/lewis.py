@@ -1,0 +1,101 @@
+"""The Lewis game: a speaker describes one input, a listener recognises it from the description.
+
+Shapes: `B` batch on this device, `T` message length.
+Source: Chaabouni et al. 2022, "Emergent Communication at Scale", section 3.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+from ml_collections import config_dict
+
+from socialized_learning import agents
+from socialized_learning.games import listener_losses
+from socialized_learning.games import speaker_losses
+
+Params = Any
+
+
+class View(NamedTuple):
+  """What the players see of one batch."""
+  speaker_inputs: chex.Array  # [B, ...]
+  listener_inputs: chex.Array  # [B, ...], the candidates: perhaps another noisy view
+  labels: dict[str, chex.Array]  # label -> [B] int32
+  positions: chex.Array  # [B] int32, index of each game in the batch over all devices
+
+
+class Pair(NamedTuple):
+  """One speaker's and one listener's share of anything: parameters, gradients, …"""
+  speaker: Params
+  listener: Params
+
+
+class Episode(NamedTuple):
+  """One batch of games, played."""
+  speaker: agents.SpeakerOutput
+  target: agents.SpeakerOutput | None
+  listener: agents.ListenerOutput
+
+
+class Game(NamedTuple):
+  """The Lewis game as pure functions.
+
+  init(key, view) -> Pair of parameters. play(params, target_params, view, keys [B, 2]) -> Episode,
+  with sampled messages. score(episode, view, keys [B, 2]) -> (loss, metrics), the loss of both
+  players, means over the batch on this device.
+  """
+  init: Callable[[chex.PRNGKey, View], Pair]
+  play: Callable[[Pair, Params, View, chex.Array], Episode]
+  score: Callable[[Episode, View, chex.Array], tuple[chex.Array, dict[str, chex.Array]]]
+
+
+def make_lewis_game(speaker: agents.Speaker, listener: agents.Listener,
+                    config: config_dict.ConfigDict, *, axis_name: str | None) -> Game:
+  """Builds the game.
+
+  Args:
+    speaker: the kind of agent that speaks.
+    listener: the kind of agent that listens.
+    config: `speaker_loss` and `listener_loss`.
+    axis_name: the devices' axis, or None where there is none.
+  """
+  speaker_loss = speaker_losses.make_speaker_loss(config.speaker_loss)
+  listener_loss = listener_losses.make_listener_loss(config.listener_loss, axis_name)
+  needs_target = config.speaker_loss.kind == "reinforce" and config.speaker_loss.kl != 0
+
+  def init(key, view):
+    speaker_key, listener_key = jax.random.split(key)
+    speaker_params = speaker.init(speaker_key, view.speaker_inputs)
+    messages = jax.eval_shape(speaker.greedy, speaker_params, view.speaker_inputs).actions
+    messages = jax.numpy.zeros(messages.shape, messages.dtype)
+    return Pair(speaker_params, listener.init(listener_key, messages, view.listener_inputs))
+
+  def play(params, target_params, view, keys):
+    spoken = speaker.sample(params.speaker, view.speaker_inputs, keys)
+    target = None
+    if needs_target:
+      target_params = jax.lax.stop_gradient(target_params)
+      target = speaker.forced(target_params, view.speaker_inputs, spoken.actions)
+    heard = listener.apply(params.listener, spoken.actions, view.listener_inputs)
+    return Episode(spoken, target, heard)
+
+  def score(episode, view, keys):
+    crowd = listener_losses.Crowd(view.positions, keys)
+    verdict = listener_loss(episode.listener, view.labels, crowd)
+    reward = listener_losses.reward(verdict, config.listener_loss.reward)
+    loss_of_speaker, terms = speaker_loss(episode.speaker, episode.target, reward)
+    loss_of_listener = verdict.loss.mean()
+    loss = loss_of_speaker + loss_of_listener
+    return loss, {
+        "loss": loss,
+        "listener_loss": loss_of_listener,
+        "speaker_loss": loss_of_speaker,
+        "accuracy": verdict.accuracy.mean(),
+        "reward": reward.mean(),
+        "entropy": episode.speaker.entropies.mean(),
+        **terms,
+    }
+
+  return Game(init, play, score)

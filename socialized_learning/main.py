@@ -1,0 +1,91 @@
+"""The command line: `python -m socialized_learning.main --config=FILE[:SWEEP] [--workdir=DIR] …`.
+
+Exit status: 0 done; 2 something the user can put right, said in one line; 3 a loss or gradient that
+is not finite; 130 stopped on request, with everything saved.
+"""
+
+import re
+import sys
+
+from absl import flags
+from ml_collections import config_flags
+
+from socialized_learning.platform import startup
+from socialized_learning.platform.errors import NonFiniteError
+from socialized_learning.platform.errors import UserError
+
+USAGE = """\
+usage: python -m socialized_learning.main --config=FILE[:SWEEP] [--workdir=DIR]
+         [--jaxline_mode=MODE] [--config.NAME=VALUE …]
+
+Trains a population, or evaluates one, as the configuration file says.
+
+  --config=FILE[:SWEEP]   a recipe of socialized_learning/configs/, and which of its sweeps
+  --workdir=DIR           the run's folder; a fresh one under runs/ if not given. A run in a folder
+                          that holds a checkpoint is resumed exactly where it stopped
+  --jaxline_mode=MODE     train (default): train, then evaluate; eval: evaluate what is there;
+                          train_eval_multithreaded: validate in a second thread while training
+  --config.NAME=VALUE     changes one value of the recipe, as --config.population.num_pairs=2
+
+Recipes and sweeps are explained at the top of each file in socialized_learning/configs/.
+"""
+
+MODES = ("train", "eval", "train_eval_multithreaded")
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Recipe, FILE[:SWEEP].", lock_config=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder.")
+_MODE = flags.DEFINE_string("jaxline_mode", "train", f"One of {', '.join(MODES)}.")
+
+
+def main(argv: list[str]) -> int:
+  """Runs the command line; returns the exit status."""
+  if {"--help", "-h", "-help"} & set(argv[1:]):
+    print(USAGE)
+    return 0
+  try:
+    _parse(argv)
+    startup.prepare_environment()
+    from socialized_learning.platform import run  # JAX is loaded here, and not for --help.
+
+    return run.run(_CONFIG.value, workdir=_WORKDIR.value, mode=_MODE.value)
+  except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+  except NonFiniteError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return 3
+
+
+def _parse(argv: list[str]) -> None:
+  """Parses the flags; raises UserError with one line for whatever is wrong with them."""
+  try:
+    rest = flags.FLAGS(argv)
+    config = _CONFIG.value
+    if config is not None:
+      _ = config.experiment  # A file that could not be read is an error only when it is used.
+  except (flags.Error, KeyError, AttributeError, ValueError, TypeError, ImportError,
+          OSError) as error:
+    raise UserError(_explain(error)) from error
+  if rest[1:]:
+    raise UserError(f"{rest[1]!r} is not an option: see --help")
+  if config is None:
+    raise UserError("no --config=FILE[:SWEEP] given: see --help")
+  if _MODE.value not in MODES:
+    raise UserError(f"--jaxline_mode={_MODE.value}: choose one of {', '.join(MODES)}")
+
+
+def _explain(error: Exception) -> str:
+  """One line for an exception of the flag parser."""
+  text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+  unknown = re.match(r"\W*'(\w+)\\?'", text)
+  if isinstance(error, (KeyError, AttributeError)) and unknown:
+    meant = re.search(r'Did you mean \\?"(\w+)', text)
+    hint = f": did you mean {meant[1]!r}?" if meant else ""
+    return f"the configuration has no {unknown[1]!r}{hint}"
+  text = " ".join(text.split())
+  known = isinstance(error, (flags.Error, KeyError))
+  return text if known else f"an option does not fit the configuration: {text}"
+
+
+if __name__ == "__main__":
+  sys.exit(main(sys.argv))

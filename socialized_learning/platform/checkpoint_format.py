@@ -1,0 +1,200 @@
+"""How one checkpoint lies on disk: written by Orbax, readable without any class of this project.
+
+    DIR/checkpoints/latest/<step>/arrays/          nested dictionaries of arrays (Orbax PyTree item)
+    DIR/checkpoints/latest/<step>/info/            JSON item: format, experiment, step, state, meta,
+                                                   and the path, shape and dtype of every array
+    DIR/checkpoints/latest/<step>/checksums.json   CRC-32 of every file above
+    DIR/checkpoints/best/<step>/...
+
+Everything is written beside its place and then renamed, so a folder whose name is a bare number is
+complete. The checksums are compared before Orbax reads: it does not notice every flipped bit, and
+when it notices one its threads print tracebacks by the dozen.
+"""
+
+from collections.abc import Mapping
+import json
+import logging
+import os
+import pathlib
+import shutil
+from typing import Any
+import zlib
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from socialized_learning.platform import plain_trees
+from socialized_learning.platform.errors import UserError
+
+Plain = plain_trees.Plain
+
+FORMAT = 1
+# What Orbax, TensorStore and the JSON decoder raise on missing, truncated or altered files.
+_READ_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+_CHECKSUMS = "checksums.json"
+_PARTIAL = ".partial"  # Being written.
+_TRASH = ".trash"  # Being deleted.
+
+
+def series_dir(run_dir: str | os.PathLike[str], series: str) -> pathlib.Path:
+  """The absolute folder of a series, DIR/checkpoints/<series>."""
+  return pathlib.Path(run_dir).absolute() / "checkpoints" / series
+
+
+def list_steps(run_dir: str | os.PathLike[str], series: str) -> list[int]:
+  """Steps of the complete checkpoints now on disk, ascending."""
+  folder = series_dir(run_dir, series)
+  if not folder.is_dir():
+    return []
+  return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal() and p.is_dir())
+
+
+def latest_step(run_dir: str | os.PathLike[str], series: str = "latest") -> int | None:
+  """Step of the newest checkpoint of a series, or None if there is none."""
+  return max(list_steps(run_dir, series), default=None)
+
+
+def write_step(folder: pathlib.Path, plain: Plain, info: Plain) -> None:
+  """Writes the checkpoint `folder`, atomically; it must not exist.
+
+  Raises:
+    UserError: the disk is full or not writable.
+  """
+  table = [{"path": path, "shape": array.shape, "dtype": array.dtype.name}
+           for path, array in plain_trees.iterate(plain)]
+  args = {"info": ocp.args.JsonSave(dict(info, format=FORMAT, arrays=table))}
+  if any(array.size for _, array in plain_trees.iterate(plain)):
+    args["arrays"] = ocp.args.PyTreeSave(_without_zero_size(plain))
+  partial = folder.with_name(folder.name + _PARTIAL)
+  try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _orbax() as checkpointer:
+      checkpointer.save(partial, args=ocp.args.Composite(**args))
+    (partial / _CHECKSUMS).write_text(json.dumps(_checksums(partial)))
+    os.replace(partial, folder)
+  except OSError as error:
+    raise UserError(f"cannot write checkpoint {folder}: {one_line(error)}") from error
+  except ValueError as error:  # TensorStore's way to say it.
+    if "No space left" not in str(error) and "RESOURCE_EXHAUSTED" not in str(error):
+      raise
+    raise UserError(f"cannot write checkpoint {folder}: the disk is full") from error
+
+
+def read_info(folder: pathlib.Path) -> Plain:
+  """Verifies the files of a checkpoint and reads its JSON item.
+
+  Raises:
+    UserError: it is damaged, or of another format.
+  """
+  try:
+    found = _checksums(folder)
+    for name, crc32 in json.loads((folder / _CHECKSUMS).read_text()).items():
+      if found.get(name) != crc32:
+        raise ValueError(f'{name} is {"altered" if name in found else "missing"}')
+    with _orbax() as checkpointer:
+      info = checkpointer.restore(folder, args=ocp.args.Composite(info=ocp.args.JsonRestore())).info
+    version = info["format"]
+  except _READ_ERRORS as error:
+    raise damaged(folder, error) from error
+  if version != FORMAT:
+    raise UserError(f"checkpoint {folder} has format {version}, this program reads {FORMAT}: "
+                    "use the version of the program that wrote it")
+  return info
+
+
+def read_arrays(folder: pathlib.Path, info: Plain) -> Plain:
+  """Reads all arrays that `info` lists; call `read_info` first.
+
+  Raises:
+    UserError: the checkpoint is damaged.
+  """
+  table = array_table(info)
+  try:
+    plain = {}
+    if any(0 not in shape for _, shape in table.values()):
+      with _orbax() as checkpointer:
+        plain = checkpointer.restore(
+            folder, args=ocp.args.Composite(arrays=ocp.args.PyTreeRestore())).arrays
+    for path, (dtype, shape) in table.items():
+      if 0 in shape:
+        plain_trees.put(plain, path, np.zeros(shape, dtype))
+    found = {path: (a.dtype.name, list(a.shape)) for path, a in plain_trees.iterate(plain)}
+    if found != table:
+      raise ValueError("its arrays are not those of its list")
+  except _READ_ERRORS as error:
+    raise damaged(folder, error) from error
+  return plain
+
+
+def array_table(info: Plain) -> dict[plain_trees.Path, tuple[str, list[int]]]:
+  """What a checkpoint holds: path -> (dtype, shape)."""
+  return {tuple(e["path"]): (e["dtype"], e["shape"]) for e in info["arrays"]}
+
+
+def damaged(folder: pathlib.Path, reason: Any) -> UserError:
+  """The error for a checkpoint that cannot be read; names the older one that is left."""
+  older = [s for s in list_steps(folder.parents[2], folder.parent.name) if s < int(folder.name)]
+  advice = (f"delete that folder to go on from step {max(older)}" if older else
+            "no older one is left, use a new --workdir")
+  return UserError(f"checkpoint {folder} is damaged ({one_line(reason)}): {advice}")
+
+
+def remove(folder: pathlib.Path) -> None:
+  """Deletes a checkpoint so that a kill half-way leaves nothing that looks complete."""
+  trash = folder.with_name(folder.name + _TRASH)
+  os.replace(folder, trash)
+  shutil.rmtree(trash, ignore_errors=True)
+
+
+def remove_leftovers(folder: pathlib.Path) -> None:
+  """Deletes what killed saves and deletions left in a series folder."""
+  for path in folder.glob("*"):
+    if _PARTIAL in path.name or _TRASH in path.name:
+      shutil.rmtree(path, ignore_errors=True)
+
+
+def one_line(reason: Any) -> str:
+  """The first line of an error's text, at most 120 characters."""
+  if isinstance(reason, OSError) and reason.strerror and reason.filename:
+    reason = f"{os.path.basename(reason.filename)}: {reason.strerror}"
+  lines = str(reason).strip().splitlines() or [type(reason).__name__]
+  return lines[0] if len(lines[0]) <= 120 else lines[0][:117] + "..."
+
+
+def _orbax() -> ocp.Checkpointer:
+  """A checkpointer of this process alone: no barrier waits for processes that do not save."""
+  index = jax.process_index()
+  alone = ocp.options.MultiprocessingOptions(primary_host=index, active_processes={index})
+  handler = ocp.CompositeCheckpointHandler(
+      composite_options=ocp.CompositeOptions(multiprocessing_options=alone),
+      arrays=ocp.PyTreeCheckpointHandler(multiprocessing_options=alone),
+      info=ocp.JsonCheckpointHandler(multiprocessing_options=alone))
+  return ocp.Checkpointer(handler, multiprocessing_options=alone)
+
+
+def _without_zero_size(plain: Plain) -> Plain:
+  """Orbax refuses arrays without elements; the table in the JSON item is enough for them."""
+  return {name: _without_zero_size(value) if isinstance(value, Mapping) else value
+          for name, value in plain.items() if getattr(value, "size", None) != 0}
+
+
+def _checksums(folder: pathlib.Path) -> dict[str, int]:
+  """CRC-32 of every file below `folder`, by relative path."""
+  found = {}
+  for path in sorted(folder.rglob("*")):
+    if path.is_file() and path.name != _CHECKSUMS:
+      crc32 = 0
+      with path.open("rb") as file:
+        while block := file.read(1 << 20):
+          crc32 = zlib.crc32(block, crc32)
+      found[path.relative_to(folder).as_posix()] = crc32
+  return found
+
+
+def _is_not_orbax_chatter(record: logging.LogRecord) -> bool:
+  return record.levelno >= logging.ERROR or f"{os.sep}orbax{os.sep}" not in record.pathname
+
+
+# Orbax logs every save and some harmless warnings; what matters is raised as an exception.
+logging.getLogger("absl").addFilter(_is_not_orbax_chatter)

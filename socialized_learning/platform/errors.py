@@ -1,0 +1,25 @@
+"""The two ways a run may end badly without being a defect of the program.
+
+Everything else that is raised is a bug and shows its traceback.
+"""
+
+
+class UserError(Exception):
+  """Something the user can put right: one line, what is wrong and what would be right.
+
+  The command line prints the message and exits with status 2.
+  """
+
+
+class NonFiniteError(Exception):
+  """A loss, gradient or parameter became NaN or infinite: what was saved before is good and stays.
+
+  The command line prints the message and exits with status 3.
+  """
+
+  def __init__(self, step: int, metric: str, value: float | str):
+    super().__init__(
+        f"{metric} is {value} at step {step}: training stopped before this was saved; checkpoints "
+        "of earlier steps are good and kept (a smaller learning rate, or max_grad_norm, may help)")
+    self.step = step
+    self.metric = metric

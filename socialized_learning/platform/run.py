@@ -1,0 +1,192 @@
+"""One run from its configuration to its summary: train or evaluate, with Jaxline's own loops."""
+
+import os
+import pathlib
+import time
+from typing import Any
+
+import emcom_datasets
+import jax
+from jaxline import base_config
+from jaxline import train
+from ml_collections import config_dict
+
+from socialized_learning import experiments
+from socialized_learning.configs import common
+from socialized_learning.platform import background
+from socialized_learning.platform import checkpoints
+from socialized_learning.platform import interrupts
+from socialized_learning.platform import jaxline_shim
+from socialized_learning.platform import progress
+from socialized_learning.platform import run_folder
+from socialized_learning.platform import startup
+from socialized_learning.platform import validation
+from socialized_learning.platform import writers
+from socialized_learning.platform.errors import UserError
+
+_CACHE = pathlib.Path("~/.cache/socialized_learning/compiled").expanduser()
+
+
+def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> int:
+  """Runs what the command line asks for; returns its exit status.
+
+  Nothing is written before the configuration and the data have been looked at.
+
+  Args:
+    config: a recipe's configuration.
+    workdir: the run's folder; None for a fresh one under runs/.
+    mode: train, eval or train_eval_multithreaded.
+
+  Raises:
+    UserError, NonFiniteError: see `platform.errors`.
+  """
+  startup.quieten()
+  startup.use_compilation_cache(str(_CACHE))
+  startup.join_processes(config.distributed)
+  jaxline_shim.install()
+  base_config.validate_config(config)
+  try:
+    experiment_class = experiments.experiment_class(config.experiment)
+    experiment_class.check(config)
+    this = Run(experiment_class, config, _open_folder(config, workdir, mode))
+    return this.evaluate() if mode == "eval" else this.train_and_evaluate(
+        in_thread=mode == "train_eval_multithreaded")
+  except emcom_datasets.DataSetError as error:
+    raise UserError(str(error)) from error
+
+
+def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
+                ) -> run_folder.RunFolder:
+  """The run's folder, which fits the configuration."""
+  if mode == "eval":
+    if workdir is None:
+      raise UserError("--jaxline_mode=eval needs the run to evaluate: give --workdir=DIR")
+    folder = run_folder.RunFolder.open(workdir, create=False)
+    if checkpoints.latest_step(folder.path) is None:
+      raise UserError(f"no checkpoint in {workdir}: train first, or name another --workdir")
+  elif workdir is not None:
+    folder = run_folder.RunFolder.open(workdir)
+  elif config.distributed.num_processes > 1:
+    raise UserError("several processes need one folder that all of them see: give --workdir=DIR")
+  else:
+    folder = run_folder.RunFolder.fresh(f"{config.experiment}-{config.sweep}")
+  if not folder.config.exists() and checkpoints.latest_step(folder.path) is not None:
+    raise UserError(f"{folder.path} holds checkpoints but no config.json: restore it, or use a new "
+                    "--workdir")
+  if jax.process_index() == 0:
+    folder.record_config(config.to_dict(), common.FREE_KEYS)
+  return folder
+
+
+class Run:
+  """A run folder and what it takes to go on with it."""
+
+  def __init__(self, experiment_class: type, config: config_dict.ConfigDict,
+               folder: run_folder.RunFolder):
+    self._experiment_class = experiment_class
+    self._config = config
+    self._folder = folder
+    self._is_chief = jax.process_index() == 0
+    self._started = time.monotonic()
+    self._resumed_from = checkpoints.latest_step(folder.path)
+    # How long training took in the processes this one goes on from, and how fast it was.
+    self._earlier = {"wall_seconds": 0.0, "steps_per_second": None}
+    if self._resumed_from is not None:
+      self._earlier |= checkpoints.read_info(folder.path)["meta"]
+
+  def train_and_evaluate(self, *, in_thread: bool) -> int:
+    """Trains to the end, or until the user asks to stop; then evaluates. Returns the exit status."""
+    shown = os.path.relpath(self._folder.path)
+    if self._is_chief:
+      resumed = f" (resumed at step {self._resumed_from})" if self._resumed_from else ""
+      print(f"run: {shown}{resumed}", flush=True)
+    checkpointer = self._checkpointer("train")
+    self._train(checkpointer, in_thread=in_thread)
+    state = checkpointer.get_experiment_state("latest")
+    if interrupts.requested():
+      print(f"stopped at step {state.global_step}; the same command with --workdir={shown} goes on")
+      return 130
+    self._earlier = self._timing(checkpointer)
+    return self.evaluate()
+
+  def evaluate(self) -> int:
+    """Evaluates what is on disk and writes the summary. Returns the exit status."""
+    checkpointer = self._checkpointer(
+        "eval", series_source={"latest": self._config.evaluation.checkpoint})
+    writer = writers.RunWriter(self._folder, tensorboard=self._is_chief)
+    try:
+      train.evaluate(self._experiment_class,
+                     self._jaxline_config(one_off_evaluate=True, best_model_eval_metric=""),
+                     checkpointer, writer.for_split("eval") if self._is_chief else None, "eval")
+    finally:
+      writer.close()
+    state = checkpointer.get_experiment_state("latest")
+    if self._is_chief:
+      summary = self._summary(int(state.global_step)) | state.experiment_module.summary()
+      state.experiment_module.write_artifacts(self._folder)
+      self._folder.write_json("summary.json", summary)
+      state.experiment_module.print_results(summary)
+      print(f"run: {os.path.relpath(self._folder.path)}")
+    return 0
+
+  def _train(self, checkpointer: checkpoints.OrbaxCheckpointer, *, in_thread: bool) -> None:
+    config = self._jaxline_config()
+    bar = progress.Progress(config.training_steps) if self._is_chief else None
+    writer = writers.RunWriter(self._folder, resume_step=self._resumed_from or 0, progress=bar,
+                               tensorboard=self._is_chief)
+    actions, evaluator = (), None
+    if in_thread:
+      evaluator = background.Background(lambda: self._follow(writer))
+    elif config.evaluation.interval and self._is_chief:
+      look = validation.Validation(config, checkpointer, writer, self._best_so_far())
+      actions = (look.periodic_action(config),)
+    with interrupts.graceful():
+      try:
+        train.train(self._experiment_class, config, checkpointer, writer, actions)
+        if evaluator is not None:
+          evaluator.finish(wait=not interrupts.requested())
+      finally:
+        writer.close()
+
+  def _follow(self, writer: writers.RunWriter) -> None:
+    """Validates every new checkpoint until the last, as Jaxline's evaluator does."""
+    train.evaluate(self._experiment_class, self._jaxline_config(one_off_evaluate=False),
+                   self._checkpointer("follow"), writer.for_split("valid"), "follow")
+
+  def _checkpointer(self, mode: str, **kwargs) -> checkpoints.OrbaxCheckpointer:
+    checkpointer = checkpoints.OrbaxCheckpointer(
+        self._folder.path, mode=mode, max_to_keep=self._config.max_checkpoints_to_keep,
+        experiment_name=self._config.experiment,
+        meta_fn=lambda: self._timing(checkpointer) if mode == "train" else {}, **kwargs)
+    return checkpointer
+
+  def _jaxline_config(self, **changes) -> config_dict.ConfigDict:
+    """The configuration as Jaxline reads it: the experiment gets all of it."""
+    config = config_dict.ConfigDict(self._config.to_dict() | changes)
+    config.experiment_kwargs = config_dict.ConfigDict({"config": self._config})
+    return config
+
+  def _best_so_far(self) -> float | None:
+    if checkpoints.latest_step(self._folder.path, "best") is None:
+      return None
+    return checkpoints.read_info(self._folder.path, "best")["state"]["best_eval_metric_value"]
+
+  def _timing(self, checkpointer: checkpoints.OrbaxCheckpointer) -> dict[str, Any]:
+    """Seconds of this run so far, over all its processes, and its latest speed."""
+    experiment = checkpointer.get_experiment_state("latest").experiment_module
+    return {
+        "wall_seconds": self._earlier["wall_seconds"] + time.monotonic() - self._started,
+        "steps_per_second": experiment.steps_per_second or self._earlier["steps_per_second"],
+    }
+
+  def _summary(self, evaluated_step: int) -> dict[str, Any]:
+    return {
+        "experiment": self._config.experiment,
+        "sweep": self._config.sweep,
+        "step": checkpoints.latest_step(self._folder.path),
+        "evaluated": {"checkpoint": self._config.evaluation.checkpoint, "step": evaluated_step},
+        "seed": self._config.random_seed,
+        **self._earlier,
+        "devices": jax.device_count(),
+        "device_kind": jax.devices()[0].device_kind,
+    }

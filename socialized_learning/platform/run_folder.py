@@ -1,0 +1,212 @@
+"""The folder one run lives in, and how its JSON files are written.
+
+    DIR/config.json  metrics.jsonl  summary.json  messages.jsonl  checkpoints/  tensorboard/
+
+Files are strict JSON (NaN and infinities become null) and are replaced atomically: a reader, or the
+next start after a kill, sees the old content or the new one, never half of either.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+import itertools
+import json
+import math
+import os
+import pathlib
+import re
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from socialized_learning.platform.errors import UserError
+
+_ABSENT = "(absent)"
+_MAX_DIFFERENCES = 3  # How many differing keys an error names.
+
+
+class RunFolder:
+  """Paths and JSON files of one run."""
+
+  def __init__(self, path: str | os.PathLike[str]):
+    """Takes `path` as it is; `fresh` and `open` make sure that it can be used."""
+    self.path = pathlib.Path(path).absolute()
+    self.config = self.path / "config.json"
+    self.metrics = self.path / "metrics.jsonl"
+    self.summary = self.path / "summary.json"
+    self.messages = self.path / "messages.jsonl"
+    self.checkpoints = self.path / "checkpoints"
+    self.tensorboard = self.path / "tensorboard"
+
+  @classmethod
+  def fresh(cls, name: str, root: str | os.PathLike[str] = "runs") -> "RunFolder":
+    """Creates `root/<name>-<YYYYmmdd-HHMMSS>`, with -2, -3, ... if that is taken.
+
+    Raises:
+      UserError: it cannot be created or written.
+    """
+    stem = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in itertools.count(1):
+      path = pathlib.Path(root) / (stem if number == 1 else f"{stem}-{number}")
+      try:
+        path.mkdir(parents=True)
+        return cls.open(path)
+      except FileExistsError:
+        continue  # Another run started in the same second.
+      except OSError as error:
+        raise UserError(f"cannot create {path}: {error.strerror}") from error
+
+  @classmethod
+  def open(cls, path: str | os.PathLike[str], *, create: bool = True) -> "RunFolder":
+    """Opens a run folder for writing, making it if need be.
+
+    Args:
+      path: the folder.
+      create: False to read a run that must be there; whether it can be written is not tried.
+
+    Raises:
+      UserError: it is a file, cannot be created, cannot be written, or is not there.
+    """
+    folder = cls(path)
+    if folder.path.exists() and not folder.path.is_dir():
+      raise UserError(f"{path} is a file, not a run folder")
+    if not create:
+      if not folder.path.exists():
+        raise UserError(f"there is no run folder {path}")
+      return folder
+    probe = folder.path / f".probe-{os.getpid()}"
+    try:
+      folder.path.mkdir(parents=True, exist_ok=True)
+      probe.touch()
+      probe.unlink()
+    except OSError as error:
+      raise UserError(f"cannot write in run folder {path}: {error.strerror}") from error
+    return folder
+
+  def write_text(self, name: str, text: str) -> None:
+    """Writes DIR/name, atomically.
+
+    Raises:
+      UserError: the disk is full or not writable.
+    """
+    path = self.path / name
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+      with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+      os.replace(temporary, path)
+    except OSError as error:
+      raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+  def write_json(self, name: str, obj: Any) -> None:
+    """Writes DIR/name, indented; see `to_json` for what `obj` may hold."""
+    self.write_text(name, json.dumps(to_json(obj), indent=2, allow_nan=False) + "\n")
+
+  def write_jsonl(self, name: str, rows: Iterable[Any]) -> None:
+    """Writes DIR/name with one line per row."""
+    self.write_text(name, "".join(json_line(row) for row in rows))
+
+  def read_json(self, name: str) -> Any:
+    """Reads DIR/name.
+
+    Raises:
+      UserError: it is missing or not JSON.
+    """
+    path = self.path / name
+    try:
+      return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+      raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+      raise UserError(
+          f"{path} is not JSON ({error}): restore it, or use a new --workdir") from error
+
+  def record_config(self, config: Mapping[str, Any],
+                    free_keys: Sequence[str] = ()) -> dict[str, tuple[Any, Any]]:
+    """Writes config.json, or on resume makes sure that it still describes this run.
+
+    Args:
+      config: nested configuration (a dictionary or a ConfigDict).
+      free_keys: dotted keys, or prefixes of them up to a dot, that a resumed run may change.
+
+    Returns:
+      The free keys that changed, each with its old and its new value; config.json is updated then.
+
+    Raises:
+      UserError: another key changed, or config.json is damaged.
+    """
+    new = to_json(config)
+    if not self.config.exists():
+      self.write_json(self.config.name, new)
+      return {}
+    stored = self.read_json(self.config.name)
+    if not isinstance(stored, dict):
+      raise UserError(f"{self.config} does not hold a configuration: use a new --workdir")
+    changes = _differences(_flatten(stored), _flatten(new))
+    fixed = {key: values for key, values in changes.items() if not _is_free(key, free_keys)}
+    if fixed:
+      raise UserError(_describe(fixed))
+    if changes:
+      self.write_json(self.config.name, new)
+    return changes
+
+
+def to_json(obj: Any) -> Any:
+  """Converts to what strict JSON can hold.
+
+  Arrays and scalars of NumPy and JAX become lists and numbers, NaN and infinities None, tuples
+  lists, paths strings, keys strings.
+
+  Raises:
+    TypeError: something else is in it.
+  """
+  if obj is None or isinstance(obj, (bool, str, int)) and not isinstance(obj, np.generic):
+    return obj
+  if isinstance(obj, (jax.Array, np.ndarray, np.generic)):
+    return to_json(np.asarray(obj).tolist())
+  if isinstance(obj, float):
+    return obj if math.isfinite(obj) else None
+  if hasattr(obj, "to_dict"):  # A ConfigDict, with its references resolved.
+    return to_json(obj.to_dict())
+  if isinstance(obj, Mapping):
+    return {str(key): to_json(value) for key, value in obj.items()}
+  if isinstance(obj, (list, tuple)):
+    return [to_json(value) for value in obj]
+  if isinstance(obj, os.PathLike):
+    return os.fspath(obj)
+  raise TypeError(f"{obj!r} of type {type(obj).__name__} cannot be written as JSON")
+
+
+def json_line(row: Any) -> str:
+  """One line of strict JSON with its line feed."""
+  return json.dumps(to_json(row), allow_nan=False) + "\n"
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  flat = {}
+  for key, value in config.items():
+    if isinstance(value, dict) and value:
+      flat.update(_flatten(value, f"{prefix}{key}."))
+    else:
+      flat[prefix + key] = value
+  return flat
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+  """Keys whose values differ, in the new configuration's order."""
+  keys = list(new) + [key for key in old if key not in new]
+  pairs = {key: (old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in keys}
+  return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _is_free(key: str, free_keys: Sequence[str]) -> bool:
+  return any(key == free or key.startswith(free + ".") for free in free_keys)
+
+
+def _describe(changes: Mapping[str, tuple[Any, Any]]) -> str:
+  shown = list(changes.items())[:_MAX_DIFFERENCES]
+  text = "; ".join(f"{key}={old}, now {new}" for key, (old, new) in shown)
+  more = f"; and {len(changes) - len(shown)} more" if len(changes) > len(shown) else ""
+  return f"this run was made with {text}{more}: use the same configuration, or a new --workdir"

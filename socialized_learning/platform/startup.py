@@ -1,0 +1,66 @@
+"""What must be settled before JAX looks for its first device."""
+
+import logging as python_logging
+import os
+import re
+import warnings
+
+from ml_collections import config_dict
+
+from socialized_learning.platform.errors import UserError
+
+
+def prepare_environment() -> None:
+  """Sets environment variables that are read once, when the first device is made.
+
+  With several simulated CPU devices, XLA's thread pool (one thread a core) is too small for their
+  collectives to meet, and the program would wait for ever: `PJRT_NPROC` makes it larger.
+  """
+  simulated = re.search(r"xla_force_host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", ""))
+  if (simulated and int(simulated[1]) > 1) or os.environ.get("JAX_NUM_CPU_DEVICES"):
+    os.environ.setdefault("PJRT_NPROC", "16")
+
+
+def quieten() -> None:
+  """Lets only this program speak: libraries' progress notes are not for the user."""
+  from absl import logging  # Late, so that `--help` need not pay for it.
+
+  logging.set_verbosity(logging.ERROR)
+  logging.set_stderrthreshold(logging.ERROR)
+  for name in ("jax", "orbax", "absl"):
+    python_logging.getLogger(name).setLevel(python_logging.ERROR)
+  warnings.filterwarnings("ignore", module="(orbax|haiku|jaxline|tensorstore|etils).*")
+
+
+def use_compilation_cache(folder: str) -> None:
+  """Keeps compiled steps in `folder`, so that the next run of the same sizes starts at once.
+
+  The environment variable JAX_COMPILATION_CACHE_DIR, if set, wins; empty switches the cache off.
+  """
+  import jax
+
+  folder = os.environ.get("JAX_COMPILATION_CACHE_DIR", folder)
+  if folder:
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def join_processes(config: config_dict.ConfigDict) -> None:
+  """Makes this process one of several, if `config.num_processes` says so.
+
+  Raises:
+    UserError: the coordinator is missing, or could not be reached.
+  """
+  if config.num_processes == 1:
+    return
+  if not config.coordinator or not 0 <= config.process_id < config.num_processes:
+    raise UserError("distributed.num_processes is more than 1: give distributed.coordinator=HOST:PORT "
+                    f"and a distributed.process_id from 0 to {config.num_processes - 1}")
+  import jax
+
+  os.environ.setdefault("PJRT_NPROC", "16")
+  try:
+    jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id)
+  except (RuntimeError, ValueError) as error:
+    raise UserError(f"process {config.process_id} could not join {config.coordinator}: "
+                    f"{str(error).splitlines()[0]}") from error

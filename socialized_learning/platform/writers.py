@@ -1,0 +1,198 @@
+"""Where metrics go: metrics.jsonl, TensorBoard events and the console.
+
+One line of metrics.jsonl holds what one split gave at one step,
+`{"step": 200, "split": "valid", "accuracy": 0.42}`. A resumed run first drops the lines after the
+step it resumes from, so its file becomes that of a run that was never interrupted (but for timing
+entries such as `steps_per_sec`).
+"""
+
+from collections.abc import Mapping
+import json
+import math
+import os
+import threading
+from typing import Any
+
+import jax
+import numpy as np
+
+from socialized_learning.platform import progress as progress_lib
+from socialized_learning.platform import run_folder
+from socialized_learning.platform.errors import UserError
+
+_RESERVED = ("step", "split")
+
+
+class RunWriter:
+  """Implements `jaxline.utils.Writer`; make one per process and share it between threads.
+
+  A key `valid/accuracy` is the metric `accuracy` of the split `valid`; keys without a slash belong
+  to the default split. Arrays go to metrics.jsonl as lists, and nowhere else.
+  """
+
+  def __init__(self, folder: run_folder.RunFolder, *, default_split: str = "train",
+               resume_step: int | None = None, tensorboard: bool = True,
+               progress: progress_lib.Progress | None = None, process_index: int | None = None):
+    """Repairs metrics.jsonl and opens it.
+
+    Args:
+      folder: where to write.
+      default_split: the split of keys without a prefix.
+      resume_step: the step training goes on from, 0 for a new run: whatever an earlier process
+        wrote after it is dropped. None keeps everything (an evaluation of a finished run).
+      tensorboard: whether to write TensorBoard events.
+      progress: shows the scalars on the console, if given.
+      process_index: this process; all but process 0 write nothing. Default: ask JAX.
+
+    Raises:
+      UserError: metrics.jsonl is damaged or cannot be written.
+    """
+    self._folder = folder
+    self._default_split = default_split
+    self._resume_step = resume_step
+    self._progress = progress
+    self._tensorboard: dict[str, Any] | None = {} if tensorboard else None  # By split.
+    self._lock = threading.Lock()
+    self._is_primary = (jax.process_index() if process_index is None else process_index) == 0
+    if not self._is_primary:
+      return
+    _repair(folder, resume_step)
+    try:
+      # One `write` call per line in append mode: lines of two processes cannot mix.
+      self._file = open(folder.metrics, "ab", buffering=0)
+    except OSError as error:
+      raise UserError(f"cannot write {folder.metrics}: {error.strerror}") from error
+
+  def write_scalars(self, global_step: int, scalars: Mapping[str, Any]) -> None:
+    """Writes the metrics of a step at once, one line per split."""
+    self.write_split(global_step, scalars, self._default_split)
+
+  def write_split(self, global_step: int, scalars: Mapping[str, Any], default_split: str) -> None:
+    """`write_scalars` with another default split.
+
+    Raises:
+      UserError: the disk is full or not writable.
+    """
+    if not self._is_primary:
+      return
+    step = int(global_step)
+    with self._lock:
+      for split, metrics in _by_split(scalars, default_split).items():
+        self._write_line({"step": step, "split": split, **metrics})
+        self._write_events(step, split, metrics)
+        if self._progress is not None:
+          self._progress.update(step, metrics, split)
+
+  def for_split(self, split: str) -> "SplitWriter":
+    """A view of this writer with another default split, for `jaxline.train.evaluate`."""
+    return SplitWriter(self, split)
+
+  def flush(self) -> None:
+    """Writes out TensorBoard events (lines are on disk already)."""
+    with self._lock:
+      for events in (self._tensorboard or {}).values():
+        events.flush()
+
+  def close(self) -> None:
+    """Closes the files and ends the progress display."""
+    with self._lock:
+      if self._is_primary:
+        self._file.close()
+      for events in (self._tensorboard or {}).values():
+        events.close()
+      if self._progress is not None:
+        self._progress.close()
+
+  def _write_line(self, row: Mapping[str, Any]) -> None:
+    try:
+      self._file.write(run_folder.json_line(row).encode())
+    except OSError as error:
+      raise UserError(f"cannot write {self._folder.metrics}: {error.strerror}") from error
+
+  def _write_events(self, step: int, split: str, metrics: Mapping[str, Any]) -> None:
+    if self._tensorboard is None:
+      return
+    if split not in self._tensorboard:
+      import tensorboardX  # pylint: disable=g-import-not-at-top; takes a while, and may be off.
+      purge = None if self._resume_step is None else self._resume_step + 1
+      self._tensorboard[split] = tensorboardX.SummaryWriter(
+          str(self._folder.tensorboard / split), purge_step=purge)
+    for name, value in metrics.items():
+      array = np.asarray(value)
+      # NaN would print a warning per value; metrics.jsonl has it as null.
+      if not array.shape and array.dtype.kind not in "OSU" and math.isfinite(array.item()):
+        self._tensorboard[split].add_scalar(name, array.item(), step)
+
+
+class SplitWriter:
+  """Writes through a `RunWriter` under another default split."""
+
+  def __init__(self, writer: RunWriter, split: str):
+    self._writer = writer
+    self._split = split
+
+  def write_scalars(self, global_step: int, scalars: Mapping[str, Any]) -> None:
+    """Writes the metrics of a step; see `RunWriter`."""
+    self._writer.write_split(global_step, scalars, self._split)
+
+  def flush(self) -> None:
+    """Flushes the writer behind."""
+    self._writer.flush()
+
+  def close(self) -> None:
+    """Flushes; the writer behind is closed by who made it."""
+    self._writer.flush()
+
+
+def read_metrics(folder: run_folder.RunFolder) -> list[dict[str, Any]]:
+  """All complete lines of metrics.jsonl, in the order written; none if there is no such file.
+
+  Raises:
+    UserError: a line other than the last is not JSON.
+  """
+  return [row for _, row in _complete_lines(folder.metrics)]
+
+
+def _by_split(scalars: Mapping[str, Any], default_split: str) -> dict[str, dict[str, Any]]:
+  splits: dict[str, dict[str, Any]] = {}
+  for key, value in scalars.items():
+    split, slash, name = key.partition("/")
+    if not slash:
+      split, name = default_split, key
+    if name in _RESERVED:
+      raise ValueError(f"a metric cannot be called {name}")
+    splits.setdefault(split, {})[name] = value
+  return splits
+
+
+def _repair(folder: run_folder.RunFolder, resume_step: int | None) -> None:
+  """Drops a half-written last line, and lines after `resume_step`."""
+  if not folder.metrics.exists():
+    return
+  kept = b"".join(line for line, row in _complete_lines(folder.metrics)
+                  if resume_step is None or row["step"] <= resume_step)
+  if kept != folder.metrics.read_bytes():
+    folder.write_text(folder.metrics.name, kept.decode())
+
+
+def _complete_lines(path: str | os.PathLike[str]) -> list[tuple[bytes, dict[str, Any]]]:
+  """(line with line feed, row) of all lines but a half-written last one."""
+  try:
+    with open(path, "rb") as file:
+      lines = file.readlines()
+  except FileNotFoundError:
+    return []
+  except OSError as error:
+    raise UserError(f"cannot read {path}: {error.strerror}") from error
+  complete = []
+  for number, line in enumerate(lines, start=1):
+    try:
+      row = json.loads(line)
+      row["step"]  # pylint: disable=pointless-statement
+    except (ValueError, KeyError, TypeError) as error:
+      if number == len(lines):
+        break
+      raise UserError(f"{path}, line {number}, is not a line of metrics: delete it, or use "
+                      "a new --workdir") from error
+    complete.append((line.rstrip(b"\n") + b"\n", row))
+  return complete

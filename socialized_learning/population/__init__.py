@@ -1,0 +1,6 @@
+"""What is true of any stacked agents, whatever they learn.
+
+A population is the tree of one agent with a leading agent axis. `stack` reads and writes its rows,
+`pairing` decides who meets whom, `collaboration` lets pairs learn, `imitation` lets speakers learn
+from each other, `devices` lays the whole out on accelerators, `randomness` names the keys.
+"""

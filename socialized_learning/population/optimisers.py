@@ -1,0 +1,25 @@
+"""Optimisers by name, all from optax."""
+
+from ml_collections import config_dict
+import optax
+
+OPTIMISERS = ("adam", "adamw", "sgd")
+
+
+def make_optimiser(config: config_dict.ConfigDict) -> optax.GradientTransformation:
+  """Returns the optimiser `config.name`.
+
+  Args:
+    config: `name`, `learning_rate`, `b1`, `b2`, `eps` (Adam's), `weight_decay` (AdamW's), `momentum`
+      (SGD's), and `max_grad_norm`, above which the gradient is scaled down (0: never).
+  """
+  if config.name == "sgd":
+    optimiser = optax.sgd(config.learning_rate, momentum=config.momentum or None)
+  elif config.name == "adam":
+    optimiser = optax.adam(config.learning_rate, config.b1, config.b2, config.eps)
+  else:
+    optimiser = optax.adamw(config.learning_rate, config.b1, config.b2, config.eps,
+                            weight_decay=config.weight_decay)
+  if config.max_grad_norm:
+    optimiser = optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optimiser)
+  return optimiser

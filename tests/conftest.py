@@ -1,0 +1,25 @@
+"""Settings that must stand before the first JAX device is made: four simulated devices."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+# More threads than cores: with one thread a core the devices' collectives wait for each other for
+# ever; the timeout lets such a hang end as a failure.
+os.environ.setdefault("PJRT_NPROC", "16")
+os.environ["XLA_FLAGS"] = " ".join([
+    os.environ.get("XLA_FLAGS", ""),
+    "--xla_force_host_platform_device_count=4",
+    "--xla_cpu_collective_call_terminate_timeout_seconds=120",
+    # Tests compile far more than they compute.
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+]).strip()
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+# What one test has compiled, the next need not: all workers share a folder of this session.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+  os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="socialized_learning_tests_")
+  os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+  atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

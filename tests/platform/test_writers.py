@@ -1,0 +1,154 @@
+"""metrics.jsonl, TensorBoard events and the console, all from `write_scalars`."""
+
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from socialized_learning.platform import progress
+from socialized_learning.platform.errors import UserError
+from socialized_learning.platform.run_folder import RunFolder
+from socialized_learning.platform.writers import read_metrics
+from socialized_learning.platform.writers import RunWriter
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path):
+  return RunFolder.open(tmp_path)
+
+
+def _write(folder, steps, **kwargs):
+  writer = RunWriter(folder, tensorboard=False, **kwargs)
+  for step in steps:
+    writer.write_scalars(step, {"loss": 1 / step, "valid/loss": 2 / step})
+  writer.close()
+
+
+def test_one_line_per_step_and_split(folder):
+  writer = RunWriter(folder, tensorboard=False)
+  writer.write_scalars(np.int64(5), {
+      "loss": jnp.float32(0.5), "valid/accuracy": np.float32(0.25), "bad": float("nan"),
+      "per_agent": np.array([1., np.inf]), "valid/speaker/entropy": 3, "steps_per_sec": 7.5})
+  expected = [
+      {"step": 5, "split": "train", "loss": 0.5, "bad": None, "per_agent": [1., None],
+       "steps_per_sec": 7.5},
+      {"step": 5, "split": "valid", "accuracy": 0.25, "speaker/entropy": 3}]
+  text = folder.metrics.read_text()  # Readable before the writer is closed.
+  assert "NaN" not in text and "Infinity" not in text
+  assert [json.loads(line) for line in text.splitlines()] == expected
+  writer.for_split("test").write_scalars(6, {"accuracy": 1, "ood/accuracy": 2})
+  writer.flush()
+  assert read_metrics(folder)[2:] == [{"step": 6, "split": "test", "accuracy": 1},
+                                      {"step": 6, "split": "ood", "accuracy": 2}]
+  with pytest.raises(ValueError, match="cannot be called split"):
+    writer.write_scalars(7, {"split": 1})
+  writer.close()
+
+
+def test_resumed_file_equals_uninterrupted(tmp_path):
+  whole, parts = RunFolder.open(tmp_path / "whole"), RunFolder.open(tmp_path / "parts")
+  _write(whole, range(1, 9), resume_step=0)
+  _write(parts, range(1, 7), resume_step=0)
+  with parts.metrics.open("a") as file:
+    file.write('{"step": 7, "split": "tr')  # Killed here; the last checkpoint is of step 4.
+  _write(parts, range(5, 9), resume_step=4)
+  assert parts.metrics.read_bytes() == whole.metrics.read_bytes()
+
+
+@pytest.mark.parametrize("resume_step, steps", [
+    (None, [1, 2, 3]), (0, []), (2, [1, 2]), (9, [1, 2, 3])])
+def test_what_resuming_keeps(folder, resume_step, steps):
+  _write(folder, [1, 2, 3])
+  _write(folder, [], resume_step=resume_step)
+  assert [row["step"] for row in read_metrics(folder) if row["split"] == "train"] == steps
+
+
+def test_torn_last_line(folder):
+  _write(folder, [1])
+  complete = folder.metrics.read_bytes()
+  for torn in (b'{"step"', b"\xff\n", b"7"):
+    folder.metrics.write_bytes(complete + torn)
+    assert len(read_metrics(folder)) == 2
+    _write(folder, [])
+    assert folder.metrics.read_bytes() == complete
+  folder.metrics.write_bytes(complete[:-1])  # Only the line feed is missing.
+  _write(folder, [])
+  assert folder.metrics.read_bytes() == complete
+  folder.metrics.write_bytes(b"{}\n" + complete)
+  with pytest.raises(UserError, match="metrics.jsonl, line 1, is not a line of metrics"):
+    RunWriter(folder)
+
+
+def test_unwritable(folder):
+  folder.metrics.mkdir()
+  with pytest.raises(UserError, match="cannot read .*metrics.jsonl: Is a directory"):
+    RunWriter(folder, tensorboard=False)
+
+
+def test_only_process_zero_writes(folder):
+  _write(folder, [1, 2])
+  before = folder.metrics.read_bytes()
+  writer = RunWriter(folder, resume_step=0, process_index=1)
+  writer.write_scalars(3, {"loss": 1})
+  writer.close()
+  assert folder.metrics.read_bytes() == before and not folder.tensorboard.exists()
+
+
+def test_threads_do_not_mix_lines(folder):
+  writer = RunWriter(folder, tensorboard=False)
+  threads = [threading.Thread(target=lambda split=split: [
+      writer.for_split(split).write_scalars(step, {"x": list(range(50))}) for step in range(50)])
+             for split in ("train", "valid")]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert len(read_metrics(folder)) == 100
+
+
+def _events(folder, split):
+  """[(step, tag, value)] and the steps at which TensorBoard is told to purge."""
+  from tensorboardX.proto import event_pb2  # pylint: disable=g-import-not-at-top
+  scalars, purges = [], []
+  for path in sorted((folder.tensorboard / split).iterdir()):
+    data = path.read_bytes()
+    while data:
+      length = int.from_bytes(data[:8], "little")
+      event = event_pb2.Event.FromString(data[12:12 + length])
+      data = data[16 + length:]
+      scalars += [(event.step, v.tag, v.simple_value) for v in event.summary.value]
+      if event.session_log.status == event_pb2.SessionLog.START:
+        purges.append(event.step)
+  return scalars, purges
+
+
+def test_tensorboard(folder):
+  writer = RunWriter(folder, resume_step=4)
+  writer.write_scalars(5, {"loss": jnp.float32(0.5), "bad": np.nan, "many": np.ones(3), "name": "x",
+                           "valid/accuracy": 1})
+  writer.flush()
+  writer.close()
+  assert _events(folder, "train") == ([(5, "loss", 0.5)], [5])
+  assert _events(folder, "valid") == ([(5, "accuracy", 1.)], [5])
+
+
+def test_no_tensorflow_and_tensorboard_only_when_used():
+  program = ("import sys, socialized_learning.platform.writers; "
+             "print([m for m in ('tensorflow', 'torch', 'tensorboardX') if m in sys.modules])")
+  result = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True,
+                          cwd=pathlib.Path(__file__).parents[2], check=True)
+  assert result.stdout == "[]\n"
+
+
+def test_console(folder):
+  out = io.StringIO()
+  writer = RunWriter(folder, tensorboard=False, progress=progress.Progress(10, file=out))
+  writer.write_scalars(5, {"loss": 3.1234, "valid/accuracy": 0.5, "steps_per_sec": 20.})
+  writer.close()
+  assert out.getvalue() == "step 5/10 · 20 steps/s · loss 3.123\nstep 5/10 · valid · accuracy 0.5\n"
