@@ -4,7 +4,9 @@ Exit status: 0 done; 2 something the user can put right, said in one line; 3 a l
 is not finite; 130 stopped on request, with everything saved.
 """
 
+import os
 import re
+import signal
 import sys
 
 from absl import flags
@@ -42,6 +44,8 @@ def main(argv: list[str]) -> int:
   if {"--help", "-h", "-help"} & set(argv[1:]):
     print(USAGE)
     return 0
+  # Until training takes over, a request to end is what Ctrl-C is.
+  signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
     _parse(argv)
     startup.prepare_environment()
@@ -54,17 +58,22 @@ def main(argv: list[str]) -> int:
   except NonFiniteError as error:
     print(f"error: {error}", file=sys.stderr)
     return 3
+  except KeyboardInterrupt:
+    print("stopped; what was saved is kept, and the same command with its --workdir goes on",
+          file=sys.stderr)
+    return 130
 
 
 def _parse(argv: list[str]) -> None:
   """Parses the flags; raises UserError with one line for whatever is wrong with them."""
+  _check_recipe(argv)
   try:
     rest = flags.FLAGS(argv)
     config = _CONFIG.value
     if config is not None:
       _ = config.experiment  # A file that could not be read is an error only when it is used.
   except (flags.Error, KeyError, AttributeError, ValueError, TypeError, ImportError,
-          OSError) as error:
+          SyntaxError, OSError) as error:
     raise UserError(_explain(error)) from error
   if rest[1:]:
     raise UserError(f"{rest[1]!r} is not an option: see --help")
@@ -72,6 +81,17 @@ def _parse(argv: list[str]) -> None:
     raise UserError("no --config=FILE[:SWEEP] given: see --help")
   if _MODE.value not in MODES:
     raise UserError(f"--jaxline_mode={_MODE.value}: choose one of {', '.join(MODES)}")
+  if _WORKDIR.value is not None and not _WORKDIR.value.strip():
+    raise UserError("--workdir is empty: name the run's folder, or leave the option away")
+
+
+def _check_recipe(argv: list[str]) -> None:
+  """Raises UserError if the recipe is not a file, which the flag parser says in many words."""
+  given = re.search(r"^--?config[=\n](.*)$", "\n".join(argv[1:]), re.MULTILINE)
+  path = given[1].partition(":")[0] if given else None
+  if path is not None and not os.path.isfile(path):
+    raise UserError(f"--config={given[1]}: there is no recipe {path!r}, see "
+                    "socialized_learning/configs/")
 
 
 def _explain(error: Exception) -> str:
@@ -80,11 +100,13 @@ def _explain(error: Exception) -> str:
   unknown = re.match(r"\W*'(\w+)\\?'", text)
   if isinstance(error, (KeyError, AttributeError)) and unknown:
     meant = re.search(r'Did you mean \\?"(\w+)', text)
-    hint = f": did you mean {meant[1]!r}?" if meant else ""
-    return f"the configuration has no {unknown[1]!r}{hint}"
-  text = " ".join(text.split())
+    hint = f"did you mean {meant[1]!r}?" if meant else "see the recipe for what it has"
+    return f"the configuration has no {unknown[1]!r}: {hint}"
+  # Of a traceback inside the text only what was raised is for the user.
+  text = re.sub(r"Traceback \(most recent.*\n(\w+(Error|Exception))", r"\1", text, flags=re.DOTALL)
+  text = " ".join(text.split()).partition(" Currently supported")[0]
   known = isinstance(error, (flags.Error, KeyError))
-  return text if known else f"an option does not fit the configuration: {text}"
+  return text if known else f"the recipe, or an option, cannot be used: {text}"
 
 
 if __name__ == "__main__":

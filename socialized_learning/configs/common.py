@@ -44,5 +44,5 @@ def adam(learning_rate: float) -> config_dict.ConfigDict:
 FREE_KEYS = (
     "training_steps", "data.dir", "distributed", "evaluation", "one_off_evaluate", "log_async",
     "save_checkpoint_interval", "log_train_data_interval", "log_tensors_interval",
-    "max_checkpoints_to_keep", "updates_per_call", "best_model_eval_metric",
+    "max_checkpoints_to_keep", "updates_per_call",
 )

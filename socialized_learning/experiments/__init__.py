@@ -5,12 +5,16 @@ Each entry names the module and the class, imported only when it is needed.
 
 import importlib
 
+from socialized_learning.platform.errors import UserError
+
 EXPERIMENTS = {
     "lewis": ("socialized_learning.experiments.lewis", "LewisExperiment"),
 }
 
 
 def experiment_class(name: str) -> type:
-  """Returns the experiment called `name`; KeyError for another."""
+  """Returns the experiment called `name`; UserError for another."""
+  if name not in EXPERIMENTS:
+    raise UserError(f"experiment={name!r}: choose one of {', '.join(EXPERIMENTS)}")
   module, attribute = EXPERIMENTS[name]
   return getattr(importlib.import_module(module), attribute)

@@ -25,9 +25,12 @@ from socialized_learning.population import devices
 OCCASIONAL = frozenset({"imitation_loss"})
 
 
-def fused_updates(config: config_dict.ConfigDict) -> int:
-  """How many updates one call makes: the most that meet every interval and the end exactly."""
-  return math.gcd(config.updates_per_call, config.training_steps, *_intervals(config))
+def fused_updates(config: config_dict.ConfigDict, first_step: int) -> int:
+  """How many updates one call makes: the most that meet every interval and the end exactly.
+
+  A resumed run may have other intervals and another end than when it stopped at `first_step`.
+  """
+  return math.gcd(config.updates_per_call, config.training_steps, first_step, *_intervals(config))
 
 
 def _intervals(config: config_dict.ConfigDict) -> list[int]:
@@ -35,6 +38,10 @@ def _intervals(config: config_dict.ConfigDict) -> list[int]:
   return [int(interval) for interval in (  # Jaxline's are floats, being made for seconds too.
       config.log_train_data_interval, config.save_checkpoint_interval, config.evaluation.interval)
           if interval]
+
+
+def _is_due(step: int, interval: float, config: config_dict.ConfigDict) -> bool:
+  return step % interval == 0 or step >= config.training_steps
 
 
 class FusedExperiment(experiment.AbstractExperiment):
@@ -75,7 +82,7 @@ class FusedExperiment(experiment.AbstractExperiment):
     """Jaxline's loop with three differences: it counts updates and not calls; keys are derived from
     the step and not carried along; metrics leave the devices only when somebody wants them, and
     every one of them, and the state, is looked at before anything is saved."""
-    num_updates = fused_updates(config)
+    num_updates = fused_updates(config, state.global_step)
     pending: list[tuple[int, Mapping[str, chex.Array]]] = []
     means = RunningMeans(state.get("unlogged"))
     stopwatch = Stopwatch()
@@ -86,21 +93,22 @@ class FusedExperiment(experiment.AbstractExperiment):
                             num_updates=num_updates)
       pending.append((state.global_step, metrics))
       state.global_step += num_updates
-      due = state.global_step >= config.training_steps or any(
-          state.global_step % interval == 0 for interval in _intervals(config))
-      if due:
+      if any(_is_due(state.global_step, every, config) for every in _intervals(config)):
         interrupts.agree()
-      if due or interrupts.requested():
         means.add(pending)
         self.steps_per_second = stopwatch.lap(num_updates * len(pending))
         pending = []
         check_state(state.global_step, devices.first(self._state))
-      if due:
-        scalars = means.take()
+        scalars = means.values()
+        if _is_due(state.global_step, config.log_train_data_interval, config):
+          means = RunningMeans()
+        # With it a run that is resumed between two logs logs what it would have logged.
+        state.unlogged = means.to_json()
         for action in periodic_actions:
           action(time.time(), state.global_step, scalars)
         stopwatch.start()
-    # What a run that is stopped between two logs must know to log what it would have logged.
+    means.add(pending)  # There are some if the user has asked to stop.
+    check_state(state.global_step, devices.first(self._state))
     state.unlogged = means.to_json()
 
   def snapshot_state(self) -> dict[str, Any]:
@@ -153,12 +161,10 @@ class RunningMeans:
         total[0] += float(x[there].sum())
         total[1] += int(there.sum())
 
-  def take(self) -> dict[str, float]:
-    """Returns the means and starts anew; NaN for what was never there."""
-    means = {name: total / count if count else float("nan")
-             for name, (total, count) in self._totals.items()}
-    self._totals = {}
-    return means
+  def values(self) -> dict[str, float]:
+    """The means; NaN for what was never there."""
+    return {name: total / count if count else float("nan")
+            for name, (total, count) in self._totals.items()}
 
   def to_json(self) -> str:
     """All that `__init__` needs to go on."""

@@ -1,10 +1,13 @@
 """What can be wrong with a Lewis game's configuration, said before anything is built."""
 
 from collections.abc import Iterable, Mapping
+import functools
+from typing import Any
 
 from emcom_datasets import Split
 import jax
 from ml_collections import config_dict
+import numpy as np
 
 from socialized_learning.agents import cores
 from socialized_learning.agents import heads
@@ -17,6 +20,21 @@ from socialized_learning.population import imitation
 from socialized_learning.population import optimisers
 from socialized_learning.population import pairing
 from socialized_learning.population import stack
+
+# By what the best checkpoint may be chosen; the last stands for keeping none.
+BEST_BY = ("valid/accuracy", "valid/accuracy_vote", "valid/loss", "valid/topographic_similarity", "")
+
+_AT_LEAST_1 = (
+    "training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
+    "save_checkpoint_interval", "max_checkpoints_to_keep", "speaker.torso.vocab_size",
+    "speaker.torso.embed_dim", "speaker.core.hidden_size", "speaker.embed_dim", "speaker.unroll",
+    "listener.core.hidden_size", "listener.embed_dim", "listener.unroll",
+    "population.num_speakers", "population.num_listeners", "population.num_pairs",
+    "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
+_AT_LEAST_0 = (
+    "random_seed", "data.noise", "imitation.interval", "evaluation.interval",
+    "evaluation.num_messages", "speaker_optimiser.learning_rate", "speaker_optimiser.max_grad_norm",
+    "listener_optimiser.learning_rate", "listener_optimiser.max_grad_norm")
 
 
 def require(condition: bool, message: str) -> None:
@@ -32,21 +50,37 @@ def check_config(config: config_dict.ConfigDict) -> None:
           f"message.vocab_size={config.message.vocab_size}: a vocabulary needs at least 2 symbols")
   require(config.message.length >= 1,
           f"message.length={config.message.length}: a message needs at least 1 symbol")
-  for key in ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
-              "save_checkpoint_interval", "max_checkpoints_to_keep"):
-    require(config[key] >= 1, f"{key}={config[key]}: must be at least 1")
-  require(config.interval_type == "steps",
-          f"interval_type={config.interval_type!r}: intervals are counted in 'steps'")
-  _check_population(config.population)
+  _check_numbers(config)
+  for key in ("interval_type", "checkpoint_interval_type", "logging_interval_type"):
+    require(config[key] in ("steps", None),
+            f"{key}={config[key]!r}: intervals are counted in 'steps'")
+  _check_population(config)
   _check_losses(config)
   num_devices = jax.device_count()
   require(config.batch_size % num_devices == 0,
           f"batch_size={config.batch_size} is not divisible by {num_devices} devices: use "
           f"{-(-config.batch_size // num_devices) * num_devices}, or fewer devices")
-  require(config.imitation.interval == 0 or config.imitation.self_imitation
-          or config.imitation.num_students < config.population.num_speakers,
-          f"imitation.num_students={config.imitation.num_students} and a teacher are more than the "
-          f"{config.population.num_speakers} speakers: use fewer students, or more speakers")
+
+
+def _check_numbers(config: config_dict.ConfigDict) -> None:
+  for path in _AT_LEAST_1:
+    value = _at(config, path)
+    require(value >= 1 and value % 1 == 0, f"{path}={value}: must be a whole number, at least 1")
+  for path in _AT_LEAST_0:
+    require(_at(config, path) >= 0, f"{path}={_at(config, path)}: must not be negative")
+  for path in ("target_decay", "population.score.decay"):
+    require(0 <= _at(config, path) <= 1, f"{path}={_at(config, path)}: must be from 0 to 1")
+  for path in ("speaker.torso.hidden_sizes", "listener.head.hidden_sizes"):
+    sizes = _at(config, path)
+    require(all(isinstance(size, int) and size >= 1 for size in sizes),
+            f"{path}={sizes}: every layer needs a whole number of units, at least 1")
+  for path, most in (("training_steps", 2**31 - 1), ("random_seed", 2**63 - 1)):
+    require(_at(config, path) <= most, f"{path}={_at(config, path)}: must be at most {most}")
+
+
+def _at(config: config_dict.ConfigDict, path: str) -> Any:
+  """The value at a dotted path."""
+  return functools.reduce(lambda node, name: node[name], path.split("."), config)
 
 
 def _check_choices(config: config_dict.ConfigDict) -> None:
@@ -68,21 +102,27 @@ def _check_choices(config: config_dict.ConfigDict) -> None:
       "imitation.teacher": imitation.TEACHERS,
       "evaluation.checkpoint": ("latest", "best"),
       "evaluation.similarity_over": ("inputs", "attributes"),
+      "best_model_eval_metric": BEST_BY,
   }
   for path, known in choices.items():
-    value = config
-    for part in path.split("."):
-      value = value[part]
-    require(value in known, f"{path}={value!r}: choose one of {', '.join(known)}")
+    value = _at(config, path)
+    require(value in known, f"{path}={value!r}: choose one of "
+            f"{', '.join(name or repr(name) for name in known)}")
+  require(not (config.evaluation.checkpoint == "best" and not config.best_model_eval_metric),
+          "evaluation.checkpoint='best', but best_model_eval_metric names no metric: choose one of "
+          f"{', '.join(BEST_BY[:-1])}")
 
 
-def _check_population(population: config_dict.ConfigDict) -> None:
-  for key in ("num_speakers", "num_listeners", "num_pairs"):
-    require(population[key] >= 1, f"population.{key}={population[key]}: must be at least 1")
+def _check_population(config: config_dict.ConfigDict) -> None:
+  population, imitation_ = config.population, config.imitation
   most = max(population.num_speakers, population.num_listeners)
   require(population.num_pairs <= most,
           f"population.num_pairs={population.num_pairs} is too large for {population.num_speakers} "
           f"speakers and {population.num_listeners} listeners: use at most {most}")
+  alone = imitation_.self_imitation and population.num_speakers == 1
+  require(not imitation_.interval or alone or imitation_.num_students < population.num_speakers,
+          f"imitation.num_students={imitation_.num_students} and a teacher are more than the "
+          f"{population.num_speakers} speakers: use fewer students, or more speakers")
 
 
 def _check_losses(config: config_dict.ConfigDict) -> None:
@@ -97,6 +137,10 @@ def _check_losses(config: config_dict.ConfigDict) -> None:
   require(loss.temperature > 0, f"listener_loss.temperature={loss.temperature}: must be positive")
   require(loss.num_distractors >= 1 or loss.num_distractors == -1,
           f"listener_loss.num_distractors={loss.num_distractors}: at least 1, or -1 for the batch")
+  others = config.batch_size // (1 if loss.cross_device else jax.device_count()) - 1
+  require(loss.num_distractors <= others,
+          f"listener_loss.num_distractors={loss.num_distractors}: a game of this batch has only "
+          f"{others} others to draw from, use at most {others}, or -1 for all of them")
   require(config.speaker.head != "policy" or
           (config.speaker_loss.kind == "reinforce" and not config.speaker_loss.baseline),
           "speaker.head='policy' has no value: choose another head, or "
@@ -106,6 +150,14 @@ def _check_losses(config: config_dict.ConfigDict) -> None:
 def check_data(config: config_dict.ConfigDict, splits: Mapping[str, Split]) -> None:
   """Raises UserError where the configuration asks the data for what it does not have."""
   train = splits["train"]
+  require(config.batch_size <= len(train), f"batch_size={config.batch_size} is more than the "
+          f"{len(train)} items of the train split of {train.name}: use at most {len(train)}")
+  if config.speaker.torso.kind == "discrete":
+    some = train.take(np.arange(min(len(train), 64))).inputs
+    require(bool(np.isin(some, np.arange(config.speaker.torso.vocab_size)).all()),
+            "speaker.torso.kind='discrete' reads whole numbers below speaker.torso.vocab_size="
+            f"{config.speaker.torso.vocab_size}, the inputs of {train.name} are others: choose "
+            "identity or mlp")
   for name in config.listener_loss.questions:
     require(name in train.num_classes, f"listener_loss.questions names {name!r}, which "
             f"{train.name} does not have: it has {', '.join(train.num_classes) or 'no labels'}")

@@ -9,6 +9,7 @@ import emcom_datasets
 import jax
 from jaxline import base_config
 from jaxline import train
+from jaxline import utils
 from ml_collections import config_dict
 
 from socialized_learning import experiments
@@ -43,11 +44,13 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
   startup.quieten()
   startup.use_compilation_cache(str(_CACHE))
   startup.join_processes(config.distributed)
+  startup.find_devices()
   jaxline_shim.install()
   base_config.validate_config(config)
   try:
     experiment_class = experiments.experiment_class(config.experiment)
     experiment_class.check(config)
+    _check_mode(config, workdir, mode)
     this = Run(experiment_class, config, _open_folder(config, workdir, mode))
     return this.evaluate() if mode == "eval" else this.train_and_evaluate(
         in_thread=mode == "train_eval_multithreaded")
@@ -55,26 +58,36 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
     raise UserError(str(error)) from error
 
 
+def _check_mode(config: config_dict.ConfigDict, workdir: str | None, mode: str) -> None:
+  """Raises UserError for what does not go with the mode, or with several processes."""
+  several = config.distributed.num_processes > 1
+  if mode == "eval" and workdir is None:
+    raise UserError("--jaxline_mode=eval needs the run to evaluate: give --workdir=DIR")
+  if several and workdir is None:
+    raise UserError("several processes need one folder that all of them see: give --workdir=DIR")
+  if several and mode == "train_eval_multithreaded":
+    raise UserError("--jaxline_mode=train_eval_multithreaded is for one process: use "
+                    "--jaxline_mode=train, which validates every evaluation.interval steps")
+  if mode == "train" and config.evaluation.checkpoint == "best" and not config.evaluation.interval:
+    raise UserError("evaluation.checkpoint='best' with evaluation.interval=0, which looks for none: "
+                    "give an interval, or evaluate the latest")
+
+
 def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
                 ) -> run_folder.RunFolder:
   """The run's folder, which fits the configuration."""
   if mode == "eval":
-    if workdir is None:
-      raise UserError("--jaxline_mode=eval needs the run to evaluate: give --workdir=DIR")
-    folder = run_folder.RunFolder.open(workdir, create=False)
+    folder = run_folder.RunFolder.open(os.path.expanduser(workdir), create=False)
     if checkpoints.latest_step(folder.path) is None:
       raise UserError(f"no checkpoint in {workdir}: train first, or name another --workdir")
   elif workdir is not None:
-    folder = run_folder.RunFolder.open(workdir)
-  elif config.distributed.num_processes > 1:
-    raise UserError("several processes need one folder that all of them see: give --workdir=DIR")
+    folder = run_folder.RunFolder.open(os.path.expanduser(workdir))
   else:
     folder = run_folder.RunFolder.fresh(f"{config.experiment}-{config.sweep}")
   if not folder.config.exists() and checkpoints.latest_step(folder.path) is not None:
     raise UserError(f"{folder.path} holds checkpoints but no config.json: restore it, or use a new "
                     "--workdir")
-  if jax.process_index() == 0:
-    folder.record_config(config.to_dict(), common.FREE_KEYS)
+  folder.record_config(config.to_dict(), common.FREE_KEYS, write=jax.process_index() == 0)
   return folder
 
 
@@ -87,6 +100,8 @@ class Run:
     self._config = config
     self._folder = folder
     self._is_chief = jax.process_index() == 0
+    # How the folder is called when it is shown.
+    self._shown = min(os.path.relpath(folder.path), str(folder.path), key=len)
     self._started = time.monotonic()
     self._resumed_from = checkpoints.latest_step(folder.path)
     # How long training took in the processes this one goes on from, and how fast it was.
@@ -96,23 +111,27 @@ class Run:
 
   def train_and_evaluate(self, *, in_thread: bool) -> int:
     """Trains to the end, or until the user asks to stop; then evaluates. Returns the exit status."""
-    shown = os.path.relpath(self._folder.path)
     if self._is_chief:
       resumed = f" (resumed at step {self._resumed_from})" if self._resumed_from else ""
-      print(f"run: {shown}{resumed}", flush=True)
+      print(f"run: {self._shown}{resumed}", flush=True)
     checkpointer = self._checkpointer("train")
     self._train(checkpointer, in_thread=in_thread)
     state = checkpointer.get_experiment_state("latest")
     if interrupts.requested():
-      print(f"stopped at step {state.global_step}; the same command with --workdir={shown} goes on")
+      if self._is_chief:
+        print(f"stopped at step {state.global_step}; the same command with "
+              f"--workdir={self._shown} goes on")
       return 130
     self._earlier = self._timing(checkpointer)
     return self.evaluate()
 
   def evaluate(self) -> int:
     """Evaluates what is on disk and writes the summary. Returns the exit status."""
-    checkpointer = self._checkpointer(
-        "eval", series_source={"latest": self._config.evaluation.checkpoint})
+    series = self._config.evaluation.checkpoint
+    if checkpoints.latest_step(self._folder.path, series) is None:
+      raise UserError(f"no {series!r} checkpoint in {self._folder.path}: no validation found one, "
+                      "use evaluation.checkpoint=latest")
+    checkpointer = self._checkpointer("eval", series_source={"latest": series})
     writer = writers.RunWriter(self._folder, tensorboard=self._is_chief)
     try:
       train.evaluate(self._experiment_class,
@@ -126,7 +145,7 @@ class Run:
       state.experiment_module.write_artifacts(self._folder)
       self._folder.write_json("summary.json", summary)
       state.experiment_module.print_results(summary)
-      print(f"run: {os.path.relpath(self._folder.path)}")
+      print(f"run: {self._shown}")
     return 0
 
   def _train(self, checkpointer: checkpoints.OrbaxCheckpointer, *, in_thread: bool) -> None:
@@ -134,19 +153,27 @@ class Run:
     bar = progress.Progress(config.training_steps) if self._is_chief else None
     writer = writers.RunWriter(self._folder, resume_step=self._resumed_from or 0, progress=bar,
                                tensorboard=self._is_chief)
-    actions, evaluator = (), None
-    if in_thread:
-      evaluator = background.Background(lambda: self._follow(writer))
-    elif config.evaluation.interval and self._is_chief:
+    checkpointer.get_experiment_state("latest").unlogged = None  # Restored with a checkpoint.
+    # Jaxline would write after saving: a kill in between would lose that line.
+    actions, evaluator = (self._logging(config, writer),), None
+    if config.evaluation.interval and self._is_chief and not in_thread:
       look = validation.Validation(config, checkpointer, writer, self._best_so_far())
-      actions = (look.periodic_action(config),)
+      actions += (look.periodic_action(config),)
     with interrupts.graceful():
       try:
-        train.train(self._experiment_class, config, checkpointer, writer, actions)
+        if in_thread:
+          evaluator = background.Background(lambda: self._follow(writer))
+        train.train(self._experiment_class, config, checkpointer, None, actions)
         if evaluator is not None:
           evaluator.finish(wait=not interrupts.requested())
       finally:
         writer.close()
+
+  def _logging(self, config: config_dict.ConfigDict, writer: writers.RunWriter
+              ) -> utils.PeriodicAction:
+    return utils.PeriodicAction(
+        writer.write_scalars, interval_type="steps", interval=config.log_train_data_interval,
+        run_async=False, end_step_to_action=config.training_steps)
 
   def _follow(self, writer: writers.RunWriter) -> None:
     """Validates every new checkpoint until the last, as Jaxline's evaluator does."""

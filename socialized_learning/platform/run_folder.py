@@ -124,12 +124,14 @@ class RunFolder:
           f"{path} is not JSON ({error}): restore it, or use a new --workdir") from error
 
   def record_config(self, config: Mapping[str, Any],
-                    free_keys: Sequence[str] = ()) -> dict[str, tuple[Any, Any]]:
+                    free_keys: Sequence[str] = (), *, write: bool = True
+                   ) -> dict[str, tuple[Any, Any]]:
     """Writes config.json, or on resume makes sure that it still describes this run.
 
     Args:
       config: nested configuration (a dictionary or a ConfigDict).
       free_keys: dotted keys, or prefixes of them up to a dot, that a resumed run may change.
+      write: False only to compare, as all processes but one do.
 
     Returns:
       The free keys that changed, each with its old and its new value; config.json is updated then.
@@ -139,7 +141,8 @@ class RunFolder:
     """
     new = to_json(config)
     if not self.config.exists():
-      self.write_json(self.config.name, new)
+      if write:
+        self.write_json(self.config.name, new)
       return {}
     stored = self.read_json(self.config.name)
     if not isinstance(stored, dict):
@@ -148,7 +151,7 @@ class RunFolder:
     fixed = {key: values for key, values in changes.items() if not _is_free(key, free_keys)}
     if fixed:
       raise UserError(_describe(fixed))
-    if changes:
+    if changes and write:
       self.write_json(self.config.name, new)
     return changes
 

@@ -53,6 +53,8 @@ def join_processes(config: config_dict.ConfigDict) -> None:
   """
   if config.num_processes == 1:
     return
+  if config.num_processes < 1:
+    raise UserError(f"distributed.num_processes={config.num_processes}: must be at least 1")
   if not config.coordinator or not 0 <= config.process_id < config.num_processes:
     raise UserError("distributed.num_processes is more than 1: give distributed.coordinator=HOST:PORT "
                     f"and a distributed.process_id from 0 to {config.num_processes - 1}")
@@ -64,3 +66,17 @@ def join_processes(config: config_dict.ConfigDict) -> None:
   except (RuntimeError, ValueError) as error:
     raise UserError(f"process {config.process_id} could not join {config.coordinator}: "
                     f"{str(error).splitlines()[0]}") from error
+
+
+def find_devices() -> None:
+  """Makes JAX look for its devices.
+
+  Raises:
+    UserError: there are none of the kind that was asked for.
+  """
+  import jax
+
+  try:
+    jax.devices()
+  except RuntimeError as error:
+    raise UserError(f"no device to compute on, JAX says: {str(error).splitlines()[0]}") from error

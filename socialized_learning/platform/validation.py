@@ -10,6 +10,7 @@ from jaxline import utils
 from ml_collections import config_dict
 
 from socialized_learning.platform import checkpoints
+from socialized_learning.platform.errors import UserError
 
 
 class Validation:
@@ -38,13 +39,21 @@ class Validation:
         end_step_to_action=config.training_steps)
 
   def look(self, step: int, train_scalars: Mapping[str, Any]) -> None:
-    """Evaluates; a metric that is not a number is never the best."""
+    """Evaluates; a metric that is not a number is never the best.
+
+    Raises:
+      UserError: there is no such metric.
+    """
     del train_scalars
     latest = self._checkpointer.get_experiment_state("latest")
     scalars = latest.experiment_module.evaluate(global_step=step, rng=None, writer=self._writer)
     self._writer.write_scalars(step, scalars)
-    value = scalars.get(self._metric)
-    if value is None or value != value:
+    if not self._metric:
+      return
+    if self._metric not in scalars:
+      raise UserError(f"best_model_eval_metric={self._metric!r}: choose one of {', '.join(scalars)}")
+    value = scalars[self._metric]
+    if value != value:
       return
     if self._best is None or self._sign * value > self._sign * self._best:
       self._best = value

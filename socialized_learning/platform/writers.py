@@ -3,7 +3,8 @@
 One line of metrics.jsonl holds what one split gave at one step,
 `{"step": 200, "split": "valid", "accuracy": 0.42}`. A resumed run first drops the lines after the
 step it resumes from, so its file becomes that of a run that was never interrupted (but for timing
-entries such as `steps_per_sec`).
+entries such as `steps_per_sec`). A line that is there already, as of an evaluation made again, is not
+written a second time.
 """
 
 from collections.abc import Mapping
@@ -56,7 +57,7 @@ class RunWriter:
     self._is_primary = (jax.process_index() if process_index is None else process_index) == 0
     if not self._is_primary:
       return
-    _repair(folder, resume_step)
+    self._lines = set(_repair(folder, resume_step))
     try:
       # One `write` call per line in append mode: lines of two processes cannot mix.
       self._file = open(folder.metrics, "ab", buffering=0)
@@ -104,8 +105,12 @@ class RunWriter:
         self._progress.close()
 
   def _write_line(self, row: Mapping[str, Any]) -> None:
+    line = run_folder.json_line(row).encode()
+    if line in self._lines:
+      return
+    self._lines.add(line)
     try:
-      self._file.write(run_folder.json_line(row).encode())
+      self._file.write(line)
     except OSError as error:
       raise UserError(f"cannot write {self._folder.metrics}: {error.strerror}") from error
 
@@ -165,14 +170,15 @@ def _by_split(scalars: Mapping[str, Any], default_split: str) -> dict[str, dict[
   return splits
 
 
-def _repair(folder: run_folder.RunFolder, resume_step: int | None) -> None:
-  """Drops a half-written last line, and lines after `resume_step`."""
+def _repair(folder: run_folder.RunFolder, resume_step: int | None) -> list[bytes]:
+  """Drops a half-written last line, and lines after `resume_step`; returns those that stay."""
   if not folder.metrics.exists():
-    return
-  kept = b"".join(line for line, row in _complete_lines(folder.metrics)
-                  if resume_step is None or row["step"] <= resume_step)
-  if kept != folder.metrics.read_bytes():
-    folder.write_text(folder.metrics.name, kept.decode())
+    return []
+  kept = [line for line, row in _complete_lines(folder.metrics)
+          if resume_step is None or row["step"] <= resume_step]
+  if b"".join(kept) != folder.metrics.read_bytes():
+    folder.write_text(folder.metrics.name, b"".join(kept).decode())
+  return kept
 
 
 def _complete_lines(path: str | os.PathLike[str]) -> list[tuple[bytes, dict[str, Any]]]:

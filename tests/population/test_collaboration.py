@@ -66,7 +66,8 @@ def _learn(settings, society, pair, grads, accuracy):
 def _start(settings):
   key = jax.random.PRNGKey(3)
   made = world.collaborate(settings)
-  return made, made.init(key, world.view()), jax.random.fold_in(key, 1)
+  # On the host: comparing agent by agent on a device would compile a program for every shape.
+  return made, jax.device_get(made.init(key, world.view())), jax.random.fold_in(key, 1)
 
 
 def test_target_starts_as_a_copy_of_the_speaker():
@@ -78,12 +79,13 @@ def test_target_starts_as_a_copy_of_the_speaker():
 def test_matching_equals_a_loop_over_pairs(mapping):
   settings = world.config(num_speakers=3, num_listeners=4, num_pairs=3, mapping=mapping)
   made, society, key = _start(settings)
-  updated, _ = made.update(society, world.view(), key)
+  updated, _ = jax.device_get(made.update(society, world.view(), key))
   gradient = jax.jit(functools.partial(_pair_gradient, settings))
+  learn = jax.jit(functools.partial(_learn, settings))
   expected = society
   pairs, keys = _drawn(settings, key)
   for pair, pair_key in zip(pairs, keys, strict=True):
-    expected = _learn(settings, expected, pair, *gradient(society, pair, world.view(), pair_key))
+    expected = learn(expected, pair, *gradient(society, pair, world.view(), pair_key))
   _assert_close(updated, expected)
 
 
@@ -92,12 +94,13 @@ def test_sequential_equals_a_loop_in_which_later_pairs_see_what_earlier_ones_lea
   made, society, key = _start(settings)
   while len(set(_drawn(settings, key)[0][i][0] for i in (0, 1))) == 2:
     key = jax.random.fold_in(key, 0)  # Until one speaker is met twice.
-  updated, _ = made.update(society, world.view(), key)
+  updated, _ = jax.device_get(made.update(society, world.view(), key))
   gradient = jax.jit(functools.partial(_pair_gradient, settings))
+  learn = jax.jit(functools.partial(_learn, settings))
   expected = society
   pairs, keys = _drawn(settings, key)
   for pair, pair_key in zip(pairs, keys, strict=True):
-    expected = _learn(settings, expected, pair, *gradient(expected, pair, world.view(), pair_key))
+    expected = learn(expected, pair, *gradient(expected, pair, world.view(), pair_key))
   _assert_close(updated, expected)
   assert updated.scores.count.sum() == 2
 
@@ -105,16 +108,18 @@ def test_sequential_equals_a_loop_in_which_later_pairs_see_what_earlier_ones_lea
 def test_independent_agent_met_twice_takes_one_step_along_its_mean_gradient():
   settings = world.config(num_speakers=2, num_listeners=3, num_pairs=3, pairing="independent")
   made, society, key = _start(settings)
-  updated, _ = made.update(society, world.view(), key)
+  updated, _ = jax.device_get(made.update(society, world.view(), key))
   gradient = jax.jit(functools.partial(_pair_gradient, settings))
+  descend = jax.jit(functools.partial(stack.descend, world.learners(settings).speaker))
   pairs, keys = _drawn(settings, key)
-  found = [gradient(society, pair, world.view(), k) for pair, k in zip(pairs, keys, strict=True)]
+  found = [jax.device_get(gradient(society, pair, world.view(), pair_key))
+           for pair, pair_key in zip(pairs, keys, strict=True)]
   for speaker in range(2):
     mine = [(g.speaker, a) for (s, _), (g, a) in zip(pairs, found, strict=True) if s == speaker]
     expected = stack.take(society.speakers, speaker)
     if mine:
       grads = jax.tree.map(lambda *x: sum(x) / len(mine), *[g for g, _ in mine])
-      expected = stack.descend(world.learners(settings).speaker, expected, grads)
+      expected = descend(expected, grads)
       accuracy = float(sum(a for _, a in mine) / len(mine))
       np.testing.assert_allclose(updated.scores.value[speaker], 0.01 * accuracy, rtol=1e-5)
     assert updated.scores.count[speaker] == bool(mine)
@@ -125,7 +130,7 @@ def test_independent_agent_met_twice_takes_one_step_along_its_mean_gradient():
 def test_agents_that_meet_nobody_stay_as_they_are():
   settings = world.config(num_speakers=4, num_listeners=3, num_pairs=1)
   made, society, key = _start(settings)
-  updated, _ = made.update(society, world.view(), key)
+  updated, _ = jax.device_get(made.update(society, world.view(), key))
   (speaker, listener), = _drawn(settings, key)[0]
   changed = lambda old, new: {i for i in range(stack.size(old)) if any(
       not np.array_equal(a[i], b[i]) for a, b in zip(jax.tree.leaves(old), jax.tree.leaves(new)))}
@@ -140,11 +145,12 @@ def test_four_devices_equal_one_on_the_same_global_batch(kind, loss):
   settings = world.config(num_speakers=2, num_listeners=2, num_pairs=2, pairing=kind)
   settings.listener_loss.update(loss)
   made, society, key = _start(settings)
-  alone, metrics = made.update(society, world.view(), key)
+  alone, metrics = jax.device_get(made.update(society, world.view(), key))
   devices = 4
   split = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), world.view())
   together = jax.pmap(world.collaborate(settings, "devices").update, axis_name="devices",
                       in_axes=(None, 0, None))(society, split, key)
+  together = jax.device_get(together)
   for device in range(devices):
     society_there, metrics_there = jax.tree.map(lambda x: x[device], together)
     _assert_close(society_there, alone, rtol=1e-3, atol=1e-5)

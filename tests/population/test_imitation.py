@@ -36,16 +36,16 @@ def test_choice_among_those_drawn():
 
 
 def _imitate(settings, society, **changes):
-  config = config_dict.create(num_students=2, teacher="best", self_imitation=False) | changes
+  config = {"num_students": 2, "teacher": "best", "self_imitation": False} | changes
   speaker, _ = world.players(settings)
   made = imitation.make_imitation(speaker, world.learners(settings).speaker,
                                   config_dict.ConfigDict(config), axis_name=None)
-  return jax.jit(made)(society, world.view(), jax.random.PRNGKey(5))
+  return jax.device_get(jax.jit(made)(society, world.view(), jax.random.PRNGKey(5)))
 
 
 def _society(num_speakers):
   settings = world.config(num_speakers=num_speakers, num_listeners=1, num_pairs=1)
-  society = world.collaborate(settings).init(jax.random.PRNGKey(0), world.view())
+  society = jax.device_get(world.collaborate(settings).init(jax.random.PRNGKey(0), world.view()))
   return settings, society._replace(
       scores=stack.Score(_SCORES[:num_speakers], jnp.ones(num_speakers, jnp.int32)))
 
@@ -55,8 +55,8 @@ def test_students_come_closer_to_the_teachers_messages_and_nothing_else_changes(
   after, loss = _imitate(settings, society)
   speaker, _ = world.players(settings)
   inputs = world.view().speaker_inputs
-  messages = speaker.greedy(stack.take(society.speakers.params, 2), inputs).actions
-  distance = lambda params: float(speaker_losses.imitation(
+  messages = jax.jit(speaker.greedy)(stack.take(society.speakers.params, 2), inputs).actions
+  distance = jax.jit(lambda params: speaker_losses.imitation(
       speaker.forced(params, inputs, messages)))
   before = [distance(stack.take(society.speakers.params, i)) for i in (0, 1)]
   np.testing.assert_allclose(loss, np.mean(before), rtol=1e-5)

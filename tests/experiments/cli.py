@@ -1,0 +1,172 @@
+"""Drives the real command line, without paying for its imports every time.
+
+A server process imports the program once and forks for each command: the fork sets `sys.argv`, makes
+its own JAX devices and runs `main`, so that a wrong option is answered in a tenth of a second. Where
+the end of the interpreter itself matters, `spawn` starts `python -m socialized_learning.main`.
+"""
+
+from collections.abc import Mapping
+import json
+import multiprocessing
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from socialized_learning.platform import checkpoints
+
+ROOT = pathlib.Path(__file__).parents[2]
+RECIPE = ROOT / "socialized_learning/configs/lewis_config.py"
+USES_TENSORFLOW = 77  # Exit status of a command that imported TensorFlow.
+_PRELOADED = ["socialized_learning.main", "socialized_learning.platform.run",
+              "socialized_learning.experiments.lewis"]
+_TIMEOUT = 240  # Seconds; a command that takes longer hangs.
+
+
+class Result(NamedTuple):
+  """How a command ended; a negative status is the signal that killed it."""
+  status: int
+  stdout: str
+  stderr: str
+
+
+class Command:
+  """A command under way."""
+
+  def __init__(self, process: Any, output: pathlib.Path):
+    self._process = process
+    self._output = output
+
+  def send(self, number: signal.Signals) -> None:
+    """Sends a signal."""
+    os.kill(self._process.pid, number)
+
+  def is_running(self) -> bool:
+    """Whether it has not ended."""
+    return self._process.is_alive()
+
+  def wait(self) -> Result:
+    """Waits for the end."""
+    self._process.join(_TIMEOUT)
+    if self._process.is_alive():
+      self._process.kill()
+      self._process.join()
+    return Result(self._process.exitcode, *(
+        self._output.with_suffix(end).read_text() for end in (".out", ".err")))
+
+
+class CommandLine:
+  """Starts commands in a folder of its own."""
+
+  def __init__(self, folder: pathlib.Path, cache: pathlib.Path):
+    """Prepares.
+
+    Args:
+      folder: current directory of the commands, where a fresh run folder would appear.
+      cache: where compiled programs are kept from one command to the next.
+    """
+    self.folder = folder
+    self._cache = cache
+    self._count = 0
+    self._context = multiprocessing.get_context("forkserver")
+    self._context.set_forkserver_preload(_PRELOADED)
+
+  def start(self, *options: str, sweep: str = "debug", devices: int = 1,
+            recipe: str | None = None) -> Command:
+    """Starts a command.
+
+    Args:
+      *options: beside --config.
+      sweep: of the Lewis recipe.
+      devices: simulated ones.
+      recipe: the whole value of --config instead; empty for no such option.
+    """
+    recipe = f"{RECIPE}:{sweep}" if recipe is None else recipe
+    argv = [*([f"--config={recipe}"] if recipe else []), *map(str, options)]
+    self._count += 1
+    output = self.folder.parent / f"{self.folder.name}-{self._count}.out"
+    process = self._context.Process(
+        target=_in_fork, args=(argv, environment(self._cache, devices), self.folder, output))
+    process.start()
+    return Command(process, output)
+
+  def run(self, *options: str, **kwargs: Any) -> Result:
+    """Runs a command to its end."""
+    return self.start(*options, **kwargs).wait()
+
+
+def environment(cache: pathlib.Path, devices: int) -> dict[str, str]:
+  """What a command finds in its environment beside what is there."""
+  return {
+      "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+      "JAX_COMPILATION_CACHE_DIR": str(cache),
+  }
+
+
+def _in_fork(argv: list[str], variables: Mapping[str, str], folder: pathlib.Path,
+             output: pathlib.Path) -> None:
+  """The command itself, in a process of its own."""
+  os.environ.pop("PJRT_NPROC", None)  # The program has to see to it.
+  os.environ.update(variables)
+  os.chdir(folder)
+  for descriptor, end in ((1, ".out"), (2, ".err")):
+    file = os.open(output.with_suffix(end), os.O_WRONLY | os.O_CREAT, 0o600)
+    os.dup2(file, descriptor)
+  sys.argv = ["socialized_learning/main.py", *argv]
+  from socialized_learning import main
+  status = main.main(sys.argv)
+  sys.exit(USES_TENSORFLOW if "tensorflow" in sys.modules else status)
+
+
+def spawn(*options: str, cache: pathlib.Path, devices: int = 1) -> subprocess.Popen:
+  """Starts `python -m socialized_learning.main` with the debug sweep."""
+  variables = {name: value for name, value in os.environ.items() if name != "PJRT_NPROC"}
+  return subprocess.Popen(
+      [sys.executable, "-m", "socialized_learning.main", f"--config={RECIPE}:debug",
+       *map(str, options)], cwd=ROOT, env=variables | environment(cache, devices), text=True,
+      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_until(condition: Any, command: Any = None) -> None:
+  """Waits until `condition()`; fails if that takes too long, or if the command ends before."""
+  deadline = time.monotonic() + _TIMEOUT
+  while not condition():
+    assert time.monotonic() < deadline, "waited in vain"
+    assert command is None or command.is_running(), command.wait()
+    time.sleep(0.002)
+
+
+def strict_json(text: str) -> Any:
+  """Reads JSON; NaN and infinities are errors."""
+
+  def refuse(constant):
+    raise ValueError(f"{constant} is not JSON")
+
+  return json.loads(text, parse_constant=refuse)
+
+
+def lines(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The rows of a file of JSON lines, but for the speed, which is another every time."""
+  return [{key: value for key, value in strict_json(line).items() if key != "steps_per_sec"}
+          for line in path.read_text().splitlines()]
+
+
+def arrays(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
+  """All arrays of a checkpoint by their path."""
+  tree, _ = checkpoints.read_checkpoint(folder, step=step)
+  found = {}
+
+  def walk(node, path):
+    for name, value in node.items():
+      if isinstance(value, dict):
+        walk(value, f"{path}/{name}")
+      elif value is not None:
+        found[f"{path}/{name}"] = value
+
+  walk(tree, "")
+  return found

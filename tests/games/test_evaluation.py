@@ -1,0 +1,105 @@
+"""Evaluation: fair candidates, greedy messages, votes, and numbers that are defined."""
+
+import emcom_datasets
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from socialized_learning import games
+from socialized_learning.data import feeder
+from socialized_learning.games import evaluation
+from socialized_learning.games import language_report
+from socialized_learning.games import listener_losses
+from socialized_learning.games import views
+from socialized_learning.population import stack
+from tests.population import world
+
+
+@pytest.mark.parametrize("num_items, num_candidates, num_epochs", [(10, 4, 1), (8, 4, 2), (5, 5, 3)])
+def test_every_item_counts_once_a_pass_among_as_many_different_ones(num_items, num_candidates,
+                                                                   num_epochs):
+  batches = list(evaluation.candidate_batches(num_items, num_candidates, num_epochs, seed=0))
+  counted = np.concatenate([items[counts] for items, counts in batches])
+  np.testing.assert_array_equal(np.bincount(counted, minlength=num_items), num_epochs)
+  assert all(len(set(items)) == num_candidates for items, _ in batches)
+
+
+def _population(settings):
+  view = views.make_view(jnp.zeros((1, 16)), {}, None, noise=0.0, axis_name=None)
+  society = world.collaborate(settings).init(jax.random.PRNGKey(0), view)
+  return society.speakers.params, society.listeners.params
+
+
+def _report(settings, split, params):
+  judge = evaluation.make_judge(*world.players(settings), settings.listener_loss)
+  view = lambda rows: views.make_view(**feeder.arrays(rows, ()), key=None, noise=0.0, axis_name=None)
+  return language_report.report_on(split, judge, *params, view, settings)
+
+
+def test_judge_equals_a_loop_over_speakers_and_listeners():
+  settings = world.config(num_speakers=2, num_listeners=3, num_pairs=2)
+  speaker, listener = world.players(settings)
+  speakers, listeners = _population(settings)
+  inputs = jax.random.normal(jax.random.PRNGKey(4), (9, 16))
+  view = games.View(inputs, inputs, {}, jnp.arange(9))
+  judged = evaluation.make_judge(speaker, listener, settings.listener_loss)(
+      speakers, listeners, view)
+  hear = jax.jit(lambda params, said: listener_losses.cpc(
+      *listener.apply(params, said, inputs)[:2], listener_losses.Crowd(jnp.arange(9))))
+  for s in range(2):
+    said = jax.jit(speaker.greedy)(stack.take(speakers, s), inputs).actions
+    np.testing.assert_array_equal(judged.messages[s], said)
+    verdicts = [hear(stack.take(listeners, i), said) for i in range(3)]
+    np.testing.assert_allclose(judged.accuracy[s], np.mean([v.accuracy for v in verdicts], axis=0))
+    np.testing.assert_allclose(judged.loss[s], np.mean([v.loss for v in verdicts], axis=0),
+                               rtol=1e-5)
+    votes = np.mean([v.probs["candidate"] for v in verdicts], axis=0).argmax(1)
+    np.testing.assert_array_equal(judged.vote[s], votes == np.arange(9))
+
+
+def test_report_of_one_pair_with_constant_messages_has_no_nan_but_where_undefined():
+  settings = world.config(num_speakers=1, num_listeners=1, num_pairs=1)
+  split = emcom_datasets.load("dummy", "test")
+  speakers, listeners = _population(settings)
+  silent = jax.tree.map(jnp.zeros_like, speakers)
+  report = _report(settings, split, (silent, listeners))
+  undefined = {name for name, value in report.metrics.items() if np.isnan(value)}
+  assert undefined == {"topographic_similarity", "edit_distance"}
+  assert report.metrics["topographic_similarity_undefined"] == 1
+  assert report.metrics["message_entropy"] == 0
+  assert report.metrics["distinct_messages"] == 1 / len(split)
+  assert report.metrics["vocabulary_use"] == 1 / settings.message.vocab_size
+  # Ties go to the first candidate: exactly one of each batch of 16 is right.
+  assert report.metrics["accuracy"] == report.metrics["chance"] == 1 / 16
+
+
+def test_messages_are_those_of_the_items():
+  settings = world.config()
+  settings.evaluation.num_candidates = 24  # Does not divide the 64 items.
+  split = emcom_datasets.load("dummy", "valid")
+  params = _population(settings)
+  report = _report(settings, split, params)
+  speaker, _ = world.players(settings)
+  for s in range(2):
+    said = jax.jit(speaker.greedy)(stack.take(params[0], s), split.rows.inputs).actions
+    np.testing.assert_array_equal(report.messages[s], said)
+
+
+def test_similarity_over_attributes():
+  settings = world.config()
+  settings.evaluation.similarity_over = "attributes"
+  split = emcom_datasets.load("dummy", "valid")
+  settings.message.vocab_size = 12
+  # A perfect language: one position for each attribute, with symbols of its own.
+  said = np.stack(list(split.rows.attributes.values()), axis=1) + [0, 4, 8]
+  metrics = language_report.language_metrics(said[None].repeat(2, 0), split, settings)
+  np.testing.assert_allclose(metrics["topographic_similarity"], 1)
+  assert metrics["edit_distance"] == 0
+
+
+def test_chance():
+  settings = world.config()
+  assert language_report.chance(settings.listener_loss, {}, 50) == 0.02
+  settings.listener_loss.update(kind="classification", questions=("a", "b"))
+  assert language_report.chance(settings.listener_loss, {"a": 4, "b": 2}, 50) == 0.375
