@@ -31,6 +31,7 @@ def _published() -> config_dict.ConfigDict:
   config.best_model_eval_metric = "valid/accuracy"
   config.batch_size = 1024  # Over all devices and processes.
   config.data.name = "byol_imagenet2012"
+  config.data.centre = False  # Whether inputs are made to have mean zero, see `data.centring`.
   config.data.noise = 0.0  # Standard deviation of Gaussian noise, in those of each feature.
   config.message = config_dict.create(vocab_size=20, length=10)
   config.speaker = config_dict.create(
@@ -97,7 +98,7 @@ def _emoji(config: config_dict.ConfigDict) -> None:
 
 
 def _emoji_people(config: config_dict.ConfigDict) -> None:
-  config.data.name = "emoji_people"
+  config.data.update(name="emoji_people", centre=True)
   _small(config, steps=3_000, batch_size=128, num_pairs=4)
   config.evaluation.num_candidates = 128
   config.evaluation.similarity_over = "attributes"
@@ -111,7 +112,7 @@ def _emoji_attributes(config: config_dict.ConfigDict) -> None:
 
 
 def _mnist(config: config_dict.ConfigDict) -> None:
-  config.data.name = "mnist5k"
+  config.data.update(name="mnist5k", centre=True)
   _small(config, steps=3_000, batch_size=128, num_pairs=2)
   config.speaker.torso.kind = "mlp"
   config.evaluation.num_candidates = 250

@@ -14,6 +14,7 @@ from ml_collections import config_dict
 
 from socialized_learning import agents
 from socialized_learning import games
+from socialized_learning.data import centring
 from socialized_learning.data import feeder
 from socialized_learning.experiments import base
 from socialized_learning.experiments import lewis_checks
@@ -40,7 +41,7 @@ class LewisExperiment(base.FusedExperiment):
 
   def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
     super().__init__(mode, config)
-    self._splits = load_splits(config.data.name, config.data.dir)
+    self._splits = load_splits(config.data.name, config.data.dir, config.data.centre)
     train = self._splits["train"]
     num_classes = {name: train.num_classes[name] for name in config.listener_loss.questions}
     speaker = agents.make_speaker(config.speaker, config.message)
@@ -61,7 +62,7 @@ class LewisExperiment(base.FusedExperiment):
   def check(cls, config: config_dict.ConfigDict) -> None:
     """Raises UserError or DataSetError for a configuration this experiment cannot run."""
     lewis_checks.check_config(config)
-    lewis_checks.check_data(config, load_splits(config.data.name, config.data.dir))
+    lewis_checks.check_data(config, load_splits(config.data.name, config.data.dir, config.data.centre))
 
   def _initial_state(self, init, key) -> TrainState:
     view = self._view(self._splits["train"].take(jnp.zeros(1, jnp.int32)))
@@ -111,10 +112,11 @@ class LewisExperiment(base.FusedExperiment):
 
 
 @functools.cache
-def load_splits(name: str, data_dir: str) -> dict[str, emcom_datasets.Split]:
+def load_splits(name: str, data_dir: str, centre: bool) -> dict[str, emcom_datasets.Split]:
   """The three splits of a data set, read once by a process."""
-  return {split: emcom_datasets.load(name, split, data_dir=data_dir or None)
-          for split in ("train", "valid", "test")}
+  splits = {split: emcom_datasets.load(name, split, data_dir=data_dir or None)
+            for split in ("train", "valid", "test")}
+  return centring.centre(splits) if centre else splits
 
 
 class Players(NamedTuple):

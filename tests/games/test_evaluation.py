@@ -46,7 +46,8 @@ def test_judge_equals_a_loop_over_speakers_and_listeners():
   judged = evaluation.make_judge(speaker, listener, settings.listener_loss)(
       speakers, listeners, view)
   hear = jax.jit(lambda params, said: listener_losses.cpc(
-      *listener.apply(params, said, inputs)[:2], listener_losses.Crowd(jnp.arange(9))))
+      *listener.apply(params, said, inputs)[:2], listener_losses.Crowd(jnp.arange(9)),
+      temperature=settings.listener_loss.temperature))
   for s in range(2):
     said = jax.jit(speaker.greedy)(stack.take(speakers, s), inputs).actions
     np.testing.assert_array_equal(judged.messages[s], said)
