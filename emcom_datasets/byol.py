@@ -17,6 +17,7 @@ import numpy as np
 from emcom_datasets.decoding import make_decoder
 from emcom_datasets.decoding import subset
 from emcom_datasets.errors import DataSetError
+from emcom_datasets.errors import one_line
 from emcom_datasets.shards import Shards
 from emcom_datasets.splits import checked_indices
 from emcom_datasets.splits import Rows
@@ -31,7 +32,7 @@ class _Label(NamedTuple):
   num_classes: int
 
 
-_LABELS = {
+LABELS = {
     "byol_imagenet2012": _Label("class", 1000),
     "byol_celeb_a2": _Label("identity", 10178),
 }
@@ -103,7 +104,7 @@ def _read_info(name: str, folder: Path) -> Any:
     has_features = {"logit", "label"} <= set(info.features)
   except Exception as error:  # Whatever TFDS raises, the folder is not what it expects.
     raise DataSetError(f"{name}: {folder} is not a complete prepared TFDS folder "
-                       f"({_one_line(error)}); copy or unpack it again") from error
+                       f"({one_line(error)}); copy or unpack it again") from error
   if not has_features:
     raise DataSetError(f"{name}: {folder} has the features {', '.join(sorted(info.features))}, but "
                        "not `logit` and `label`; it is another set of that name")
@@ -127,7 +128,7 @@ class _RecordSplit(Split):
     if not len(shards):
       raise DataSetError(f"{name}: the split {split!r} is empty")
     self._shards = shards
-    self._label = _LABELS[name]
+    self._label = LABELS[name]
     self._image_id = subset(features, ("image_id",)) if "image_id" in features else None
     attributes = _attribute_names(features, shards.path_of(0))
     first = np.zeros(1, np.int64)
@@ -172,7 +173,7 @@ class _RecordSplit(Split):
       except Exception as error:  # Protocol buffers and TFDS raise many kinds for damaged bytes.
         raise DataSetError(
             f"{self._shards.path_of(index)}: item {index} of the split cannot be decoded "
-            f"({_one_line(error)}); copy or unpack the set again") from error
+            f"({one_line(error)}); copy or unpack the set again") from error
       yield result
 
 
@@ -183,7 +184,3 @@ def _attribute_names(features: Any, path: Path) -> tuple[str, ...]:
   if not isinstance(features["attributes"], type(features)):
     raise DataSetError(f"{path.parent}: the feature `attributes` is not a dictionary of flags")
   return tuple(sorted(features["attributes"]))
-
-
-def _one_line(error: Exception) -> str:
-  return " ".join(f"{type(error).__name__}: {error}".split())[:160]

@@ -6,3 +6,8 @@ class DataSetError(Exception):
 
   The message is written for the user and shown as it is, without a traceback.
   """
+
+
+def one_line(error: Exception) -> str:
+  """Returns what another package's error says, short enough for a message of one line."""
+  return " ".join(f"{type(error).__name__}: {error}".split())[:160]
