@@ -15,6 +15,7 @@ from socialized_learning import agents
 from socialized_learning.experiments import lewis
 from socialized_learning.games import views
 from socialized_learning.population import devices
+from socialized_learning.population import dynamics
 
 
 def build(config: config_dict.ConfigDict, inputs: chex.Array) -> measure.System:
@@ -37,14 +38,14 @@ def build(config: config_dict.ConfigDict, inputs: chex.Array) -> measure.System:
   return measure.System(step, lambda: count_flops(config, inputs))
 
 
-def make_players(config: config_dict.ConfigDict) -> lewis.Players:
+def make_players(config: config_dict.ConfigDict) -> dynamics.Dynamics:
   """Initialisation and update of the population."""
   speaker = agents.make_speaker(config.speaker, config.message)
   listener = agents.make_listener(config.listener, config.message, {})
-  return lewis.collaboration_of(speaker, listener, config, axis_name=config.axis_name)
+  return dynamics.make_dynamics(speaker, listener, config, axis_name=config.axis_name)
 
 
-def initial_state(players: lewis.Players):
+def initial_state(players: dynamics.Dynamics):
   """(key, inputs [1, D]) -> the state before the first step."""
 
   def init(key, inputs):

@@ -55,6 +55,8 @@ def _published() -> config_dict.ConfigDict:
       score=dict(kind="ema", decay=0.99))
   config.imitation = config_dict.create(
       interval=0, num_students=1, teacher="best", self_imitation=False)
+  config.reset = config_dict.create(
+      interval=0, kind="pair", choice="random")  # Oldest: whole generations in turn.
   config.evaluation = config_dict.create(
       interval=2_000,  # Steps between looks at the validation split; 0 for none.
       checkpoint="latest",  # What the final results are of: latest, or best by validation.

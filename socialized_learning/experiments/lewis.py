@@ -11,6 +11,7 @@ import emcom_datasets
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
+import numpy as np
 
 from socialized_learning import agents
 from socialized_learning import games
@@ -24,8 +25,7 @@ from socialized_learning.games import views
 from socialized_learning.platform import run_folder
 from socialized_learning.population import collaboration
 from socialized_learning.population import devices
-from socialized_learning.population import imitation
-from socialized_learning.population import optimisers
+from socialized_learning.population import dynamics
 from socialized_learning.population import randomness
 from socialized_learning.report import lewis_results
 
@@ -46,16 +46,16 @@ class LewisExperiment(base.FusedExperiment):
     num_classes = {name: train.num_classes[name] for name in config.listener_loss.questions}
     speaker = agents.make_speaker(config.speaker, config.message)
     listener = agents.make_listener(config.listener, config.message, num_classes)
-    players = collaboration_of(speaker, listener, config, axis_name=config.axis_name)
+    population = dynamics.make_dynamics(speaker, listener, config, axis_name=config.axis_name)
     self._judge = evaluation.make_judge(speaker, listener, config.listener_loss)
     feed = feeder.Feeder(train, batch_size=config.batch_size, seed=config.random_seed,
                          labels=config.listener_loss.questions)
     self._feed = feed.batches
-    self._state = self._initial_state(players.init, init_rng)
+    self._state = self._initial_state(population.init, init_rng)
     self._constants = {}
     if mode == "train":
       self._constants = {"data": devices.replicate(feed.constants, axis_name=config.axis_name)}
-      self._call = devices.fuse(make_update(players, config), axis_name=config.axis_name)
+      self._call = devices.fuse(make_update(population, config), axis_name=config.axis_name)
     self.reports: dict[str, language_report.LanguageReport] = {}
 
   @classmethod
@@ -66,8 +66,12 @@ class LewisExperiment(base.FusedExperiment):
 
   def _initial_state(self, init, key) -> TrainState:
     view = self._view(self._splits["train"].take(jnp.zeros(1, jnp.int32)))
-    # Runs once: compiling it fast matters more than running it fast.
-    society = jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})(key, view)
+    if self.mode == "train":
+      # Runs once: compiling it fast matters more than running it fast.
+      society = jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})(key, view)
+    else:  # A checkpoint takes its place: only the shapes are needed.
+      society = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype),
+                             jax.eval_shape(init, key, view))
     return devices.replicate(TrainState(society, jnp.int32(0)), axis_name=self._config.axis_name)
 
   def _view(self, rows: emcom_datasets.Rows) -> games.View:
@@ -119,35 +123,7 @@ def load_splits(name: str, data_dir: str, centre: bool) -> dict[str, emcom_datas
   return centring.centre(splits) if centre else splits
 
 
-class Players(NamedTuple):
-  """A population's initialisation and its update by one batch."""
-  init: Any  # (key, view) -> Society
-  update: Any  # (society, view, key, step) -> (Society, metrics)
-
-
-def collaboration_of(speaker: agents.Speaker, listener: agents.Listener,
-                     config: config_dict.ConfigDict, *, axis_name: str | None) -> Players:
-  """Play, followed by imitation in the steps that have some."""
-  game = games.make_lewis_game(speaker, listener, config, axis_name=axis_name)
-  learners = games.Pair(optimisers.make_optimiser(config.speaker_optimiser),
-                        optimisers.make_optimiser(config.listener_optimiser))
-  play = collaboration.make_collaboration(game, learners, config, axis_name=axis_name)
-  if not config.imitation.interval:
-    return Players(play.init, lambda society, view, key, step: play.update(society, view, key))
-  imitate = imitation.make_imitation(speaker, learners.speaker, config.imitation,
-                                     axis_name=axis_name)
-
-  def update(society, view, key, step):
-    society, metrics = play.update(society, view, key)
-    due = (step > 0) & (step % config.imitation.interval == 0)
-    society, loss = jax.lax.cond(due, imitate, lambda s, *_: (s, jnp.full((), jnp.nan)),
-                                 society, view, key)
-    return society, metrics | {"imitation_loss": loss}
-
-  return Players(play.init, update)
-
-
-def make_update(players: Players, config: config_dict.ConfigDict):
+def make_update(population: dynamics.Dynamics, config: config_dict.ConfigDict):
   """One update on one device: (state, batch, constants) -> (state, metrics)."""
 
   def update(state, batch, constants):
@@ -155,7 +131,7 @@ def make_update(players: Players, config: config_dict.ConfigDict):
     rows = feeder.rows_of(batch, constants["data"])
     view = views.make_view(rows["inputs"], rows["labels"], key, noise=config.data.noise,
                            axis_name=config.axis_name)
-    society, metrics = players.update(state.society, view, key, state.step)
+    society, metrics = population.update(state.society, view, key, state.step)
     return TrainState(society, state.step + 1), metrics
 
   return update

@@ -19,6 +19,7 @@ from socialized_learning.population import collaboration
 from socialized_learning.population import imitation
 from socialized_learning.population import optimisers
 from socialized_learning.population import pairing
+from socialized_learning.population import reset
 from socialized_learning.population import stack
 
 # By what the best checkpoint may be chosen; the last stands for keeping none.
@@ -100,6 +101,8 @@ def _check_choices(config: config_dict.ConfigDict) -> None:
       "population.mapping": collaboration.MAPPINGS,
       "population.score.kind": stack.SCORES,
       "imitation.teacher": imitation.TEACHERS,
+      "reset.kind": reset.KINDS,
+      "reset.choice": reset.CHOICES,
       "evaluation.checkpoint": ("latest", "best"),
       "evaluation.similarity_over": ("inputs", "attributes"),
       "best_model_eval_metric": BEST_BY,

@@ -15,6 +15,7 @@ import numpy as np
 from socialized_learning.games import evaluation
 from socialized_learning.games.lewis import View
 from socialized_learning.metrics import agreement
+from socialized_learning.metrics import disentanglement
 from socialized_learning.metrics import symbols
 from socialized_learning.metrics import topographic
 
@@ -89,7 +90,7 @@ def language_metrics(messages: np.ndarray, split: Split, config: config_dict.Con
   similarity, undefined = topographic.summarise_defined(
       [topographic.topographic_similarity(said[chosen], distances) for said in messages])
   mean = lambda metric: float(np.mean([metric(said) for said in messages]))
-  return {
+  return attribute_metrics(messages, split) | {
       "topographic_similarity": similarity,
       "topographic_similarity_undefined": undefined,
       "similarity_items": len(chosen),
@@ -99,3 +100,25 @@ def language_metrics(messages: np.ndarray, split: Split, config: config_dict.Con
       "vocabulary_use": mean(lambda said: symbols.vocabulary_use(said, config.message.vocab_size)),
       "distinct_messages": mean(lambda said: symbols.distinct_messages(said)[1]),
   }
+
+
+def attribute_metrics(messages: np.ndarray, split: Split) -> dict[str, float]:
+  """How messages [S, n, T] carry the attributes of a split in memory: means over the speakers.
+
+  Positional and bag-of-symbols disentanglement, context independence, and the mutual information of
+  a message position and an attribute, in units of the attribute's entropy, averaged over both.
+  Nothing for a set without attributes.
+  """
+  if not split.attribute_names or not split.resident:
+    return {}
+  attributes = np.stack(list(split.rows.attributes.values()), axis=1)
+  information = lambda said, values: np.mean(
+      disentanglement.mutual_information(said, values, normalise=True))
+  metrics = {
+      "positional_disentanglement": disentanglement.positional_disentanglement,
+      "bag_of_symbols_disentanglement": disentanglement.bag_of_symbols_disentanglement,
+      "context_independence": disentanglement.context_independence,
+      "mutual_information": information,
+  }
+  return {name: topographic.summarise_defined([metric(said, attributes) for said in messages])[0]
+          for name, metric in metrics.items()}

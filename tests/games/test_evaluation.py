@@ -66,7 +66,8 @@ def test_report_of_one_pair_with_constant_messages_has_no_nan_but_where_undefine
   silent = jax.tree.map(jnp.zeros_like, speakers)
   report = _report(settings, split, (silent, listeners))
   undefined = {name for name, value in report.metrics.items() if np.isnan(value)}
-  assert undefined == {"topographic_similarity", "edit_distance"}
+  assert undefined == {"topographic_similarity", "edit_distance", "positional_disentanglement",
+                       "bag_of_symbols_disentanglement"}
   assert report.metrics["topographic_similarity_undefined"] == 1
   assert report.metrics["message_entropy"] == 0
   assert report.metrics["distinct_messages"] == 1 / len(split)
@@ -97,6 +98,11 @@ def test_similarity_over_attributes():
   metrics = language_report.language_metrics(said[None].repeat(2, 0), split, settings)
   np.testing.assert_allclose(metrics["topographic_similarity"], 1)
   assert metrics["edit_distance"] == 0
+  for name in ("positional_disentanglement", "bag_of_symbols_disentanglement",
+               "context_independence"):
+    assert metrics[name] > 0.9, name
+  # Each of the three attributes is told by one of the three positions.
+  np.testing.assert_allclose(metrics["mutual_information"], 1 / 3, atol=0.05)
 
 
 def test_chance():
