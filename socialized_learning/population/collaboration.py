@@ -36,14 +36,6 @@ class Society(NamedTuple):
   listeners: stack.AgentState  # [M, …]
 
 
-class Rows(NamedTuple):
-  """The members of one pair, or of P pairs."""
-  speaker: stack.AgentState
-  target: Any
-  score: stack.Score
-  listener: stack.AgentState
-
-
 class Collaboration(NamedTuple):
   """init(key, view) -> Society; update(society, view, key) -> (Society, metrics)."""
   init: Callable[[chex.PRNGKey, View], Society]
@@ -65,53 +57,52 @@ def make_collaboration(game: Game, optimisers: Pair, config: config_dict.ConfigD
   draw = lambda key: pairing.draw_pairs(
       key, num_speakers=sizes.num_speakers, num_listeners=sizes.num_listeners,
       num_pairs=sizes.num_pairs, kind=sizes.pairing)
-  distinct = sizes.pairing == "matching" and sizes.num_pairs <= min(sizes.num_speakers,
-                                                                    sizes.num_listeners)
-
   def average(tree):
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
-  def gradients(rows, view, key):
+  def gradients(params, target, view, key):
     """Gradients and metrics of one pair, over the games of all devices."""
     message_keys = randomness.each(randomness.named(key, "messages"), view.positions)
     score_keys = randomness.each(randomness.named(key, "distractors"), view.positions)
 
     def loss(params):
-      episode = game.play(params, rows.target, view, message_keys)
+      episode = game.play(params, target, view, message_keys)
       return game.score(episode, view, score_keys)
 
-    params = Pair(rows.speaker.params, rows.listener.params)
     grads, metrics = average(jax.grad(loss, has_aux=True)(params))
     return grads, metrics | {"speaker_grad_norm": optax.tree.norm(grads.speaker),
                              "listener_grad_norm": optax.tree.norm(grads.listener)}
 
-  def learn(rows, grads, accuracy):
-    """One pair, one optimiser step each; then the target and the score follow."""
-    speaker = stack.descend(optimisers.speaker, rows.speaker, grads.speaker)
-    return Rows(
-        speaker=speaker,
-        target=stack.ema(rows.target, speaker.params, config.target_decay),
-        score=stack.update_score(rows.score, accuracy, kind=sizes.score.kind,
-                                 decay=sizes.score.decay),
-        listener=stack.descend(optimisers.listener, rows.listener, grads.listener))
+  def learn_speaker(agent, target, score, grads, accuracy):
+    """One optimiser step of one speaker; its target and its score follow."""
+    agent = stack.descend(optimisers.speaker, agent, grads)
+    return (agent, stack.ema(target, agent.params, config.target_decay),
+            stack.update_score(score, accuracy, kind=sizes.score.kind, decay=sizes.score.decay))
+
+  def learn_listener(agent, grads):
+    """One optimiser step of one listener."""
+    return stack.descend(optimisers.listener, agent, grads)
 
   def together(society, view, key):
     """All pairs at once; an agent met more than once takes one step along its mean gradient."""
     pairs = draw(randomness.named(key, "pairs"))
-    rows = _take(society, pairs)
     keys = randomness.each(randomness.named(key, "pair"), jnp.arange(sizes.num_pairs))
-    per_pair = lambda row_and_key: gradients(row_and_key[0], view, row_and_key[1])
+    params = Pair(stack.take(society.speakers.params, pairs.speakers),
+                  stack.take(society.listeners.params, pairs.listeners))
+    targets = stack.take(society.targets, pairs.speakers)
     at_once = mapping(sizes.mapping, config, view.positions.shape[0]) == "vmap"
-    grads, metrics = (jax.vmap if at_once else _one_by_one)(per_pair)((rows, keys))
-    accuracy = metrics["accuracy"]
-    if not distinct:
-      (speaker_grads, accuracy) = pairing.mean_over_visits(pairs.speakers,
-                                                           (grads.speaker, accuracy))
-      grads = Pair(speaker_grads, pairing.mean_over_visits(pairs.listeners, grads.listener))
-      # Every visit would write the same row; only the first does, so that no order matters.
-      pairs = pairing.Pairs(pairing.first_visits(pairs.speakers, sizes.num_speakers),
-                            pairing.first_visits(pairs.listeners, sizes.num_listeners))
-    society = _put(society, pairs, jax.vmap(learn)(rows, grads, accuracy))
+    grads, metrics = (jax.vmap if at_once else _one_by_one)(
+        lambda pair: gradients(pair[0], pair[1], view, pair[2]))((params, targets, keys))
+    speakers_met, (speaker_grads, accuracy) = pairing.mean_over_visits(
+        pairs.speakers, sizes.num_speakers, (grads.speaker, metrics["accuracy"]))
+    listeners_met, listener_grads = pairing.mean_over_visits(
+        pairs.listeners, sizes.num_listeners, grads.listener)
+    old = (society.speakers, society.targets, society.scores)
+    new = jax.vmap(learn_speaker)(*old, speaker_grads, accuracy)
+    society = Society(
+        *stack.where(speakers_met, new, old),
+        stack.where(listeners_met, jax.vmap(learn_listener)(society.listeners, listener_grads),
+                    society.listeners))
     return society, jax.tree.map(jnp.mean, metrics)
 
   def in_turn(society, view, key):
@@ -120,10 +111,14 @@ def make_collaboration(game: Game, optimisers: Pair, config: config_dict.ConfigD
     keys = randomness.each(randomness.named(key, "pair"), jnp.arange(sizes.num_pairs))
 
     def visit(society, pair_and_key):
-      pair, pair_key = pair_and_key
-      rows = _take(society, pair)
-      grads, metrics = gradients(rows, view, pair_key)
-      return _put(society, pair, learn(rows, grads, metrics["accuracy"])), metrics
+      (speaker, listener), pair_key = pair_and_key
+      old = stack.take((society.speakers, society.targets, society.scores), speaker)
+      listening = stack.take(society.listeners, listener)
+      grads, metrics = gradients(Pair(old[0].params, listening.params), old[1], view, pair_key)
+      new = learn_speaker(*old, grads.speaker, metrics["accuracy"])
+      return Society(
+          *stack.put((society.speakers, society.targets, society.scores), speaker, new),
+          stack.put(society.listeners, listener, learn_listener(listening, grads.listener))), metrics
 
     society, metrics = jax.lax.scan(visit, society, (pairs, keys))
     return society, jax.tree.map(jnp.mean, metrics)
@@ -160,17 +155,3 @@ def mapping(kind: str, config: config_dict.ConfigDict, batch: int) -> str:
 
 def _one_by_one(function):
   return lambda xs: jax.lax.map(function, xs)
-
-
-def _take(society: Society, pairs: pairing.Pairs) -> Rows:
-  return Rows(stack.take(society.speakers, pairs.speakers),
-              stack.take(society.targets, pairs.speakers),
-              stack.take(society.scores, pairs.speakers),
-              stack.take(society.listeners, pairs.listeners))
-
-
-def _put(society: Society, pairs: pairing.Pairs, rows: Rows) -> Society:
-  return Society(stack.put(society.speakers, pairs.speakers, rows.speaker),
-                 stack.put(society.targets, pairs.speakers, rows.target),
-                 stack.put(society.scores, pairs.speakers, rows.score),
-                 stack.put(society.listeners, pairs.listeners, rows.listener))

@@ -42,23 +42,23 @@ def _with_replacement(key: chex.PRNGKey, num_agents: int, num_visits: int) -> ch
   return jax.random.randint(key, (num_visits,), 0, num_agents)
 
 
-def first_visits(ids: chex.Array, num_agents: int) -> chex.Array:
-  """`ids` [P] with every visit but the first to an agent replaced by `num_agents` (no agent)."""
-  same = ids[:, None] == ids[None, :]
-  is_first = jnp.argmax(same, axis=1) == jnp.arange(ids.shape[0])
-  return jnp.where(is_first, ids, num_agents)
+def mean_over_visits(ids: chex.Array, num_agents: int, rows: chex.ArrayTree
+                    ) -> tuple[chex.Array, chex.ArrayTree]:
+  """For every agent, whether it was met [N] and the mean of its rows [N, …]; 0 for those not met.
 
+  By a matrix product and not by scattered additions: it is faster, and no device promises the order
+  of the latter, but a resumed run must give the same bits.
 
-def mean_over_visits(ids: chex.Array, rows: chex.ArrayTree) -> chex.ArrayTree:
-  """For every row [P, …] the mean over all rows of the same agent.
-
-  By a matrix product and not by scattered additions, whose order no device promises: a resumed run
-  must give the same bits.
+  Args:
+    ids: [P], the agent of each row.
+    num_agents: N.
+    rows: [P, …].
   """
-  same = ids[:, None] == ids[None, :]
+  visits = ids[None, :] == jnp.arange(num_agents)[:, None]  # [N, P]
+  counts = visits.sum(axis=1)
 
   def mean(x):
-    weights = (same / same.sum(axis=1, keepdims=True)).astype(x.dtype)
-    return jnp.einsum("pq,q...->p...", weights, x, precision=jax.lax.Precision.HIGHEST)
+    weights = (visits / jnp.maximum(counts, 1)[:, None]).astype(x.dtype)
+    return jnp.einsum("np,p...->n...", weights, x, precision=jax.lax.Precision.HIGHEST)
 
-  return jax.tree.map(mean, rows)
+  return counts > 0, jax.tree.map(mean, rows)

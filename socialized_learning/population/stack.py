@@ -37,8 +37,14 @@ def take(population: Any, ids: chex.Array) -> Any:
 
 
 def put(population: Any, ids: chex.Array, rows: Any) -> Any:
-  """The population with `rows` in place of the agents at `ids`; an id of `N` or more is dropped."""
-  return jax.tree.map(lambda x, row: x.at[ids].set(row, mode="drop"), population, rows)
+  """The population with `rows` in place of the agents at `ids`, which must differ."""
+  return jax.tree.map(lambda x, row: x.at[ids].set(row), population, rows)
+
+
+def where(chosen: chex.Array, population: Any, otherwise: Any) -> Any:
+  """Agents of `population` where `chosen` [N] says so, of `otherwise` elsewhere."""
+  pick = lambda x, y: jnp.where(chosen.reshape(-1, *[1] * (x.ndim - 1)), x, y)
+  return jax.tree.map(pick, population, otherwise)
 
 
 def size(population: Any) -> int:

@@ -36,9 +36,9 @@ def test_all_pairs_are_equally_likely(kind):
   np.testing.assert_allclose(counts, 1000, atol=150)
 
 
-def test_first_visits_and_means():
+def test_means_over_visits():
   ids = jnp.array([2, 0, 2, 1, 2])
-  np.testing.assert_array_equal(pairing.first_visits(ids, 3), [2, 0, 3, 1, 3])
   rows = {"a": jnp.array([[3.], [5.], [6.], [7.], [0.]])}
-  np.testing.assert_allclose(pairing.mean_over_visits(ids, rows)["a"], [[3], [5], [3], [7], [3]],
-                             rtol=1e-6)
+  met, means = pairing.mean_over_visits(ids, 4, rows)
+  np.testing.assert_array_equal(met, [True, True, True, False])
+  np.testing.assert_allclose(means["a"], [[5], [7], [3], [0]], rtol=1e-6)

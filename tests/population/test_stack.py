@@ -24,11 +24,13 @@ def test_take_and_put():
   population = _population(4)
   rows = stack.take(population, jnp.array([3, 1]))
   np.testing.assert_array_equal(rows["w"], population["w"][jnp.array([3, 1])])
-  changed = stack.put(population, jnp.array([1, 4]), jax.tree.map(jnp.ones_like, rows))
-  np.testing.assert_array_equal(changed["w"][1], 1)
-  # Row 4 does not exist: nobody else is touched.
-  for agent in (0, 2, 3):
-    np.testing.assert_array_equal(changed["w"][agent], population["w"][agent])
+  ones = jax.tree.map(jnp.ones_like, population)
+  changed = stack.put(population, jnp.array([1, 3]), stack.take(ones, jnp.array([0, 1])))
+  chosen = jnp.array([False, True, False, True])
+  for made in (changed, stack.where(chosen, ones, population)):
+    for agent in range(4):
+      expected = 1 if chosen[agent] else population["w"][agent]
+      np.testing.assert_array_equal(made["w"][agent], np.broadcast_to(expected, (2, 3)))
 
 
 def test_copy_has_buffers_of_its_own():
