@@ -8,6 +8,8 @@ import os
 import re
 import signal
 import sys
+import threading
+import traceback
 
 from absl import flags
 from ml_collections import config_flags
@@ -109,5 +111,21 @@ def _explain(error: Exception) -> str:
   return text if known else f"the recipe, or an option, cannot be used: {text}"
 
 
+def _end(status: int) -> None:
+  """Ends the program, even if a second thread is in the middle of a computation.
+
+  The interpreter would tear it from there as it goes, and that aborts the program.
+  """
+  if any(thread.daemon for thread in threading.enumerate()):
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+  sys.exit(status)
+
+
 if __name__ == "__main__":
-  sys.exit(main(sys.argv))
+  try:
+    _end(main(sys.argv))
+  except Exception:  # A defect of this program.
+    traceback.print_exc()
+    _end(1)

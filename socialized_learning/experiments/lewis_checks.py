@@ -33,8 +33,8 @@ _AT_LEAST_1 = (
     "population.num_speakers", "population.num_listeners", "population.num_pairs",
     "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
 _AT_LEAST_0 = (
-    "random_seed", "data.noise", "imitation.interval", "evaluation.interval",
-    "evaluation.num_messages", "speaker_optimiser.learning_rate", "speaker_optimiser.max_grad_norm",
+    "random_seed", "data.noise", "imitation.interval", "reset.interval",
+    "evaluation.interval", "evaluation.num_messages", "speaker_optimiser.learning_rate", "speaker_optimiser.max_grad_norm",
     "listener_optimiser.learning_rate", "listener_optimiser.max_grad_norm")
 
 

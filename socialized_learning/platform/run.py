@@ -52,8 +52,11 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
     experiment_class.check(config)
     _check_mode(config, workdir, mode)
     this = Run(experiment_class, config, _open_folder(config, workdir, mode))
-    return this.evaluate() if mode == "eval" else this.train_and_evaluate(
+    status = this.evaluate() if mode == "eval" else this.train_and_evaluate(
         in_thread=mode == "train_eval_multithreaded")
+    if jax.process_count() > 1:
+      jax.distributed.shutdown()  # All leave together: who stays behind would lose its peers.
+    return status
   except emcom_datasets.DataSetError as error:
     raise UserError(str(error)) from error
 
@@ -105,9 +108,7 @@ class Run:
     self._started = time.monotonic()
     self._resumed_from = checkpoints.latest_step(folder.path)
     # How long training took in the processes this one goes on from, and how fast it was.
-    self._earlier = {"wall_seconds": 0.0, "steps_per_second": None}
-    if self._resumed_from is not None:
-      self._earlier |= checkpoints.read_info(folder.path)["meta"]
+    self._earlier = self._timing_at_checkpoint()
 
   def train_and_evaluate(self, *, in_thread: bool) -> int:
     """Trains to the end, or until the user asks to stop; then evaluates. Returns the exit status."""
@@ -122,7 +123,7 @@ class Run:
         print(f"stopped at step {state.global_step}; the same command with "
               f"--workdir={self._shown} goes on")
       return 130
-    self._earlier = self._timing(checkpointer)
+    self._earlier = self._timing_at_checkpoint()
     return self.evaluate()
 
   def evaluate(self) -> int:
@@ -197,6 +198,13 @@ class Run:
     if checkpoints.latest_step(self._folder.path, "best") is None:
       return None
     return checkpoints.read_info(self._folder.path, "best")["state"]["best_eval_metric_value"]
+
+  def _timing_at_checkpoint(self) -> dict[str, Any]:
+    """What `_timing` was when the newest checkpoint was saved."""
+    timing = {"wall_seconds": 0.0, "steps_per_second": None}
+    if checkpoints.latest_step(self._folder.path) is None:
+      return timing
+    return timing | checkpoints.read_info(self._folder.path)["meta"]
 
   def _timing(self, checkpointer: checkpoints.OrbaxCheckpointer) -> dict[str, Any]:
     """Seconds of this run so far, over all its processes, and its latest speed."""

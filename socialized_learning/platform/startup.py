@@ -22,14 +22,21 @@ def prepare_environment() -> None:
 
 
 def quieten() -> None:
-  """Lets only this program speak: libraries' progress notes are not for the user."""
+  """Lets only this program speak: libraries' progress notes are not for the user.
+
+  Jaxline logs the traceback of every exception that passes it, and Orbax some; what they raise is
+  told once, where it is caught.
+  """
   from absl import logging  # Late, so that `--help` need not pay for it.
 
-  logging.set_verbosity(logging.ERROR)
-  logging.set_stderrthreshold(logging.ERROR)
-  for name in ("jax", "orbax", "absl"):
-    python_logging.getLogger(name).setLevel(python_logging.ERROR)
+  logging.set_verbosity(logging.FATAL)
+  logging.set_stderrthreshold(logging.FATAL)
+  for name, level in (("absl", python_logging.CRITICAL), ("orbax", python_logging.CRITICAL),
+                      ("jax", python_logging.ERROR)):
+    python_logging.getLogger(name).setLevel(level)
   warnings.filterwarnings("ignore", module="(orbax|haiku|jaxline|tensorstore|etils).*")
+  # A kill leaves half an entry, and a folder may be read-only: then the step is compiled again.
+  warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
 
 
 def use_compilation_cache(folder: str) -> None:

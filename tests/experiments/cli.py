@@ -76,7 +76,7 @@ class CommandLine:
     self._context = multiprocessing.get_context("forkserver")
     self._context.set_forkserver_preload(_PRELOADED)
 
-  def start(self, *options: str, sweep: str = "debug", devices: int = 1,
+  def start(self, *options: str, sweep: str = "debug", devices: int = 1, quick: bool = False,
             recipe: str | None = None) -> Command:
     """Starts a command.
 
@@ -84,6 +84,7 @@ class CommandLine:
       *options: beside --config.
       sweep: of the Lewis recipe.
       devices: simulated ones.
+      quick: whether to compile fast rather than well.
       recipe: the whole value of --config instead; empty for no such option.
     """
     recipe = f"{RECIPE}:{sweep}" if recipe is None else recipe
@@ -91,7 +92,7 @@ class CommandLine:
     self._count += 1
     output = self.folder.parent / f"{self.folder.name}-{self._count}.out"
     process = self._context.Process(
-        target=_in_fork, args=(argv, environment(self._cache, devices), self.folder, output))
+        target=_in_fork, args=(argv, environment(self._cache, devices, quick), self.folder, output))
     process.start()
     return Command(process, output)
 
@@ -100,10 +101,13 @@ class CommandLine:
     return self.start(*options, **kwargs).wait()
 
 
-def environment(cache: pathlib.Path, devices: int) -> dict[str, str]:
+def environment(cache: pathlib.Path, devices: int, quick: bool) -> dict[str, str]:
   """What a command finds in its environment beside what is there."""
+  flags = [f"--xla_force_host_platform_device_count={devices}"]
+  if quick:
+    flags += ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
   return {
-      "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+      "XLA_FLAGS": " ".join(flags),
       "JAX_COMPILATION_CACHE_DIR": str(cache),
   }
 
@@ -123,12 +127,13 @@ def _in_fork(argv: list[str], variables: Mapping[str, str], folder: pathlib.Path
   sys.exit(USES_TENSORFLOW if "tensorflow" in sys.modules else status)
 
 
-def spawn(*options: str, cache: pathlib.Path, devices: int = 1) -> subprocess.Popen:
-  """Starts `python -m socialized_learning.main` with the debug sweep."""
+def spawn(*options: str, cache: pathlib.Path, devices: int = 1, quick: bool = False
+         ) -> subprocess.Popen:
+  """Starts `python -m socialized_learning.main` with the debug sweep, see `CommandLine.start`."""
   variables = {name: value for name, value in os.environ.items() if name != "PJRT_NPROC"}
   return subprocess.Popen(
       [sys.executable, "-m", "socialized_learning.main", f"--config={RECIPE}:debug",
-       *map(str, options)], cwd=ROOT, env=variables | environment(cache, devices), text=True,
+       *map(str, options)], cwd=ROOT, env=variables | environment(cache, devices, quick), text=True,
       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
