@@ -34,8 +34,9 @@ _AT_LEAST_1 = (
     "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
 _AT_LEAST_0 = (
     "random_seed", "data.noise", "imitation.interval", "reset.interval",
-    "evaluation.interval", "evaluation.num_messages", "speaker_optimiser.learning_rate", "speaker_optimiser.max_grad_norm",
-    "listener_optimiser.learning_rate", "listener_optimiser.max_grad_norm")
+    "evaluation.interval", "evaluation.num_messages", "speaker_optimiser.learning_rate",
+    "speaker_optimiser.max_grad_norm", "listener_optimiser.learning_rate",
+    "listener_optimiser.max_grad_norm")
 
 
 def require(condition: bool, message: str) -> None:
