@@ -1,11 +1,13 @@
 """The speaker: reads one input, says a message of `T` symbols.
 
 Torso -> linear map to the core's first state -> `T` steps of (embed the previous symbol, core,
-policy head). Three modes that are three functions, so that none can be taken for another: `sample`
-draws each symbol, `greedy` takes the likeliest, `forced` follows the symbols it is given.
+policy head). Four modes that are four functions, so that none can be taken for another: `sample`
+draws each symbol, `greedy` takes the likeliest, `forced` follows the symbols it is given, `relaxed`
+says Gumbel-softmax symbols through which gradients pass.
 
 Shapes: `B` batch, `T` message length, `V` vocabulary, `H` hidden size.
-Source: Chaabouni et al. 2022, "Emergent Communication at Scale", section 3.
+Source: Chaabouni et al. 2022, "Emergent Communication at Scale", section 3; relaxed symbols: Jang et
+al. 2017, Maddison et al. 2017. `messages` says what it means that a message ends.
 """
 
 from collections.abc import Callable
@@ -19,29 +21,35 @@ from ml_collections import config_dict
 
 from socialized_learning.agents import cores
 from socialized_learning.agents import heads
+from socialized_learning.agents import messages
 from socialized_learning.agents import torsos
 
 
 class SpeakerOutput(NamedTuple):
   """One message per input, and what the speaker thought of it at each step."""
   actions: chex.Array  # [B, T] int32, the symbols
-  log_probs: chex.Array  # [B, T], of the symbols said, nats
-  entropies: chex.Array  # [B, T], of the policy at each step, nats
+  log_probs: chex.Array  # [B, T], of the symbols said, nats; 0 after the end
+  entropies: chex.Array  # [B, T], of the policy at each step, nats; 0 after the end
   logits: chex.Array  # [B, T, V]
   values: chex.Array | None  # [B, T], expected reward
   q_values: chex.Array | None  # [B, T, V], expected reward of each symbol
+  spoken: chex.Array | None = None  # [B, T], 0 after the end; None where no message ends early
+  symbols: chex.Array | None = None  # [B, T, V], what a relaxed speaker said
 
 
 class Speaker(NamedTuple):
   """A speaker as pure functions of its parameters.
 
   init(key, inputs) -> params; sample(params, inputs, keys [B, 2]); greedy(params, inputs);
-  forced(params, inputs, actions [B, T]); the last three return a `SpeakerOutput`.
+  forced(params, inputs, symbols [B, T] or relaxed [B, T, V]); relaxed(params, inputs, keys [B, 2],
+  temperature=, straight_through=), the same symbols as `sample` in the limit of temperature 0, and
+  if straight-through at any temperature; the last four return a `SpeakerOutput`.
   """
   init: Callable[..., Any]
   sample: Callable[..., SpeakerOutput]
   greedy: Callable[..., SpeakerOutput]
   forced: Callable[..., SpeakerOutput]
+  relaxed: Callable[..., SpeakerOutput]
 
 
 class _SpeakerModule(hk.Module):
@@ -50,6 +58,7 @@ class _SpeakerModule(hk.Module):
   def __init__(self, config: config_dict.ConfigDict, message: config_dict.ConfigDict):
     super().__init__(name="speaker")
     self._length, self._unroll = message.length, config.unroll
+    self._ends = message.variable_length
     self._start_symbol = message.vocab_size
     self._torso = torsos.make_torso(config.torso.kind, hidden_sizes=config.torso.hidden_sizes,
                                     vocab_size=config.torso.vocab_size,
@@ -63,39 +72,74 @@ class _SpeakerModule(hk.Module):
   def speak(self, inputs: chex.Array, noise: chex.Array | None) -> SpeakerOutput:
     """Says argmax(logits + noise) at each step; Gumbel noise [T, B, V] makes that a sample."""
 
-    def step(carry, noise_t):
-      symbol, state = carry
-      features, state = self._core(self._embed(symbol), state)
-      # No gradient passes through the choice: the heads below see the same features again.
-      scores = jax.lax.stop_gradient(self._head.policy(features))
-      if noise is not None:
-        scores += noise_t
-      symbol = jnp.argmax(scores, axis=-1).astype(jnp.int32)
-      return (symbol, state), (features, symbol)
+    def choose(scores):  # No gradient passes: the heads will see the same features again.
+      return jnp.argmax(jax.lax.stop_gradient(scores), axis=-1).astype(jnp.int32)
 
-    start = jnp.full(inputs.shape[:1], self._start_symbol, jnp.int32)
-    xs = jnp.zeros((self._length, 0)) if noise is None else noise
-    _, (features, actions) = cores.scan(step, (start, self._adapt(self._torso(inputs))), xs,
-                                        unroll=self._unroll)
-    return _output(self._head(features), actions)
+    features, actions = self._unroll_choices(inputs, noise, choose)
+    return self._output(features, actions)
 
-  def follow(self, inputs: chex.Array, actions: chex.Array) -> SpeakerOutput:
+  def relax(self, inputs: chex.Array, noise: chex.Array, temperature: float,
+            straight_through: bool) -> SpeakerOutput:
+    """Says softmax((logits + noise) / temperature) at each step.
+
+    Straight-through: one-hot symbols that have the gradient of the relaxed ones.
+    """
+
+    def choose(scores):
+      soft = jax.nn.softmax(scores / temperature)
+      if not straight_through:
+        return soft
+      hard = jax.nn.one_hot(jnp.argmax(scores, axis=-1), soft.shape[-1], dtype=soft.dtype)
+      return hard + soft - jax.lax.stop_gradient(soft)
+
+    features, symbols = self._unroll_choices(inputs, noise, choose)
+    return self._output(features, jnp.argmax(symbols, axis=-1).astype(jnp.int32), symbols)
+
+  def follow(self, inputs: chex.Array, symbols: chex.Array) -> SpeakerOutput:
     """Teacher forcing: every symbol is known, so only the core has to be unrolled."""
-    actions = actions.T
-    start = jnp.full((1, actions.shape[1]), self._start_symbol, actions.dtype)
-    previous = jnp.concatenate([start, actions[:-1]])
-    features = cores.unroll_core(self._core, self._embed(previous), self._adapt(self._torso(inputs)),
+    symbols = jnp.swapaxes(symbols, 0, 1)
+    embedded = jnp.concatenate([self._start(inputs)[None], messages.embed(self._embed, symbols[:-1])])
+    features = cores.unroll_core(self._core, embedded, self._adapt(self._torso(inputs)),
                                  unroll=self._unroll)
-    return _output(self._head(features), actions)
+    if symbols.ndim == 2:
+      return self._output(features, symbols)
+    return self._output(features, jnp.argmax(symbols, axis=-1).astype(jnp.int32), symbols)
 
+  def _start(self, inputs: chex.Array) -> chex.Array:
+    """The embedded start symbol, [B, E]."""
+    return self._embed(jnp.full(inputs.shape[:1], self._start_symbol, jnp.int32))
 
-def _output(head: heads.PolicyOutput, actions: chex.Array) -> SpeakerOutput:
-  """Time-major head output [T, B, ...] and symbols [T, B] -> batch-major `SpeakerOutput`."""
-  log_policy = jax.nn.log_softmax(head.logits)
-  log_probs = jnp.take_along_axis(log_policy, actions[..., None], axis=-1)[..., 0]
-  entropies = -jnp.sum(jnp.exp(log_policy) * log_policy, axis=-1)
-  output = SpeakerOutput(actions, log_probs, entropies, head.logits, head.values, head.q_values)
-  return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), output)
+  def _unroll_choices(self, inputs: chex.Array, noise: chex.Array | None,
+                      choose: Callable[[chex.Array], chex.Array]) -> tuple[chex.Array, chex.Array]:
+    """Core outputs [T, B, H] and what `choose` made of the scores [B, V] at each step."""
+
+    def step(carry, noise_t):
+      previous, state = carry
+      features, state = self._core(previous, state)
+      scores = self._head.policy(features)
+      symbol = choose(scores if noise is None else scores + noise_t)
+      return (messages.embed(self._embed, symbol), state), (features, symbol)
+
+    xs = jnp.zeros((self._length, 0)) if noise is None else noise
+    carry = (self._start(inputs), self._adapt(self._torso(inputs)))
+    return cores.scan(step, carry, xs, unroll=self._unroll)[1]
+
+  def _output(self, features: chex.Array, actions: chex.Array,
+              symbols: chex.Array | None = None) -> SpeakerOutput:
+    """Core outputs [T, B, H] and symbols [T, B] -> batch-major `SpeakerOutput`."""
+    head = self._head(features)
+    log_policy = jax.nn.log_softmax(head.logits)
+    log_probs = jnp.take_along_axis(log_policy, actions[..., None], axis=-1)[..., 0]
+    entropies = -jnp.sum(jnp.exp(log_policy) * log_policy, axis=-1)
+    output = SpeakerOutput(actions, log_probs, entropies, head.logits, head.values, head.q_values,
+                           symbols=symbols)
+    output = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), output)
+    if not self._ends:
+      return output
+    spoken = messages.spoken(output.actions)
+    return output._replace(
+        actions=jnp.where(spoken > 0, output.actions, messages.END), spoken=spoken,
+        log_probs=output.log_probs * spoken, entropies=output.entropies * spoken)
 
 
 def make_speaker(config: config_dict.ConfigDict, message: config_dict.ConfigDict) -> Speaker:
@@ -104,25 +148,34 @@ def make_speaker(config: config_dict.ConfigDict, message: config_dict.ConfigDict
   Args:
     config: `torso` (kind, hidden_sizes, vocab_size, embed_dim), `core` (kind, hidden_size),
       `embed_dim`, `head`, and `unroll`, the number of steps compiled into one loop iteration.
-    message: `vocab_size` V and `length` T.
+    message: `vocab_size` V, `length` T and `variable_length`.
   """
 
-  def forward(inputs, noise=None, actions=None):
+  def forward(inputs, noise=None, symbols=None, relaxation=None):
     module = _SpeakerModule(config, message)
-    if actions is None:
-      return module.speak(inputs, noise)
-    return module.follow(inputs, actions)
+    if symbols is not None:
+      return module.follow(inputs, symbols)
+    if relaxation is not None:
+      return module.relax(inputs, noise, **relaxation)
+    return module.speak(inputs, noise)
 
   init, apply = hk.without_apply_rng(hk.transform(forward))
 
-  def sample(params, inputs, keys):
+  def gumbel(inputs, keys):
     chex.assert_equal_shape_prefix([inputs, keys], 1)
     shape = (message.length, message.vocab_size)
     noise = jax.vmap(lambda key: jax.random.gumbel(key, shape))(keys)  # [B, T, V]
-    return apply(params, inputs, jnp.swapaxes(noise, 0, 1))
+    return jnp.swapaxes(noise, 0, 1)
 
-  def forced(params, inputs, actions):
-    chex.assert_shape(actions, (inputs.shape[0], message.length))
-    return apply(params, inputs, None, actions)
+  def sample(params, inputs, keys):
+    return apply(params, inputs, gumbel(inputs, keys))
 
-  return Speaker(init, sample, apply, forced)
+  def relaxed(params, inputs, keys, *, temperature, straight_through):
+    relaxation = {"temperature": temperature, "straight_through": straight_through}
+    return apply(params, inputs, gumbel(inputs, keys), relaxation=relaxation)
+
+  def forced(params, inputs, symbols):
+    chex.assert_shape(symbols, (inputs.shape[0], message.length, ...))
+    return apply(params, inputs, symbols=symbols)
+
+  return Speaker(init, sample, lambda params, inputs: apply(params, inputs), forced, relaxed)

@@ -33,7 +33,10 @@ def _published() -> config_dict.ConfigDict:
   config.data.name = "byol_imagenet2012"
   config.data.centre = False  # Whether inputs are made to have mean zero, see `data.centring`.
   config.data.noise = 0.0  # Standard deviation of Gaussian noise, in those of each feature.
-  config.message = config_dict.create(vocab_size=20, length=10)
+  # Variable: symbol 0 ends a message, and `length` is the most it can take, see `agents.messages`.
+  config.message = config_dict.create(vocab_size=20, length=10, variable_length=False)
+  # Or gumbel_softmax, straight_through, with the temperature of the symbols: see `games.lewis`.
+  config.channel = config_dict.create(kind="sampled", temperature=1.0)
   config.speaker = config_dict.create(
       torso=dict(kind="identity", hidden_sizes=(256,), vocab_size=2, embed_dim=8),
       core=dict(kind="lstm", hidden_size=256), embed_dim=10, head="policy_q_value_dueling",
@@ -42,7 +45,8 @@ def _published() -> config_dict.ConfigDict:
       core=dict(kind="lstm", hidden_size=512), embed_dim=10,
       head=dict(kind="cpc", hidden_sizes=(256,)), unroll=1)
   config.speaker_loss = config_dict.create(
-      kind="reinforce", baseline=True, entropy=1e-4, kl=0.5)
+      kind="reinforce", baseline=True, entropy=1e-4, kl=0.5,
+      length_cost=0.0)  # Of each symbol before the end symbol, in units of the reward.
   config.listener_loss = config_dict.create(
       kind="cpc", reward="success_rate", score="2cos-2", temperature=1.0, num_distractors=-1,
       cross_device=True, questions=())
@@ -66,6 +70,9 @@ def _published() -> config_dict.ConfigDict:
       similarity_items=1000,  # Topographic similarity is over all pairs among so many items.
       similarity_over="inputs",  # Or attributes.
       num_messages=10_000_000,  # Items of the test split whose messages are written down.
+      robustness_noise=0.5,  # The test is repeated under such noise, as `data.noise`; 0 for none.
+      transfer="",  # Another data set of the same input size, on which the agents are tested as well.
+      official=False,  # Whether they are tested on the official split as well (`byol_celeb_a2`).
   )
   return config
 

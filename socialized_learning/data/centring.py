@@ -18,10 +18,11 @@ def centre(splits: Mapping[str, Split]) -> dict[str, Split]:
   Raises:
     UserError: the inputs are not in memory.
   """
+  for split in splits.values():
+    if not split.resident:
+      raise UserError(f"data.centre=True needs a data set in memory, {split.name} is read on demand: "
+                      "use data.centre=False")
   train = splits["train"]
-  if not train.resident:
-    raise UserError(f"data.centre=True needs a data set in memory, {train.name} is read on demand: "
-                    "use data.centre=False")
   mean = train.rows.inputs.mean(axis=0, dtype=np.float64)
   deviation = np.sqrt(np.mean(np.square(train.rows.inputs - mean)))
 

@@ -23,11 +23,17 @@ from socialized_learning.games import evaluation
 from socialized_learning.games import language_report
 from socialized_learning.games import views
 from socialized_learning.platform import run_folder
+from socialized_learning.platform.errors import UserError
 from socialized_learning.population import collaboration
 from socialized_learning.population import devices
 from socialized_learning.population import dynamics
 from socialized_learning.population import randomness
 from socialized_learning.report import lewis_results
+
+
+# Noise of the robustness results hangs on nothing else, so that all runs get the same.
+_NOISE_SEED = 20220426
+_make_view = jax.jit(views.make_view, static_argnames=("noise", "axis_name"))
 
 
 class TrainState(NamedTuple):
@@ -41,7 +47,7 @@ class LewisExperiment(base.FusedExperiment):
 
   def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
     super().__init__(mode, config)
-    self._splits = load_splits(config.data.name, config.data.dir, config.data.centre)
+    self._splits = load_splits(config)
     train = self._splits["train"]
     num_classes = {name: train.num_classes[name] for name in config.listener_loss.questions}
     speaker = agents.make_speaker(config.speaker, config.message)
@@ -62,7 +68,7 @@ class LewisExperiment(base.FusedExperiment):
   def check(cls, config: config_dict.ConfigDict) -> None:
     """Raises UserError or DataSetError for a configuration this experiment cannot run."""
     lewis_checks.check_config(config)
-    lewis_checks.check_data(config, load_splits(config.data.name, config.data.dir, config.data.centre))
+    lewis_checks.check_data(config, load_splits(config))
 
   def _initial_state(self, init, key) -> TrainState:
     view = self._view(self._splits["train"].take(jnp.zeros(1, jnp.int32)))
@@ -74,53 +80,82 @@ class LewisExperiment(base.FusedExperiment):
                              jax.eval_shape(init, key, view))
     return devices.replicate(TrainState(society, jnp.int32(0)), axis_name=self._config.axis_name)
 
-  def _view(self, rows: emcom_datasets.Rows) -> games.View:
-    """What the players see of `rows` when they are evaluated: no noise."""
+  def _view(self, rows: emcom_datasets.Rows, noise: float = 0.0, number: int = 0) -> games.View:
+    """What the players see of a batch when they are evaluated, the number-th of a split."""
     arrays = feeder.arrays(rows, self._config.listener_loss.questions)
-    return views.make_view(**arrays, key=None, noise=0.0, axis_name=None)
+    key = jax.random.fold_in(jax.random.PRNGKey(_NOISE_SEED), number) if noise else None
+    return _make_view(**arrays, key=key, noise=noise, axis_name=None)
 
   def evaluate(self, *, global_step, rng, writer) -> dict[str, float]:
-    """Numbers of the validation split, and after training of the test split too.
+    """Numbers of the validation split, and after training of all that is asked for.
 
-    The full reports stay in `self.reports`, by split.
+    The full reports stay in `self.reports`, by what was examined.
     """
     del global_step, rng, writer
     society = devices.first(self._state).society
     most = self._config.evaluation.max_num_agents
     speakers, listeners = (jax.tree.map(lambda x: x[:most], agents_.params)
                            for agents_ in (society.speakers, society.listeners))
-    names = ("valid", "test") if self.mode == "eval" else ("valid",)
-    self.reports = {
-        name: language_report.report_on(self._splits[name], self._judge, speakers, listeners,
-                                        self._view, self._config) for name in names}
+    report = lambda split, noise: language_report.report_on(
+        split, self._judge, speakers, listeners,
+        lambda rows, number: self._view(rows, noise, number), self._config)
+    names = [name for name in self._splits if name != "train"] if self.mode == "eval" else ["valid"]
+    self.reports = {name: report(self._splits[name], 0.0) for name in names}
+    noise = self._config.evaluation.robustness_noise
+    if self.mode == "eval" and noise:
+      self.reports["robustness"] = report(self._splits["test"], noise)
     return {f"{name}/{metric}": value for name, report in self.reports.items()
             for metric, value in report.metrics.items()}
 
-
   def summary(self) -> dict[str, Any]:
     """What `summary.json` says about the language."""
-    data = self._config.data.name
-    return {"data": {"name": data, "kind": emcom_datasets.KINDS[data]},
-            **{name: report.metrics for name, report in self.reports.items()}}
+    found = {name: dict(report.metrics) for name, report in self.reports.items()}
+    for name in ("transfer", "out_of_distribution"):
+      if name in found:
+        found[name]["data"] = _describe(self._splits[name])
+    if "robustness" in found:
+      found["robustness"]["noise"] = self._config.evaluation.robustness_noise
+      for metric in ("accuracy", "accuracy_vote"):
+        found["robustness"][f"{metric}_drop"] = found["test"][metric] - found["robustness"][metric]
+    return {"data": _describe(self._splits["test"]), **found}
 
   def write_artifacts(self, folder: run_folder.RunFolder) -> None:
     """Writes `messages.jsonl`: what each speaker says about each item of the test split."""
-    split, messages = self._splits["test"], self.reports["test"].messages
+    report, most = self.reports["test"], self._config.evaluation.num_messages
     folder.write_jsonl("messages.jsonl", lewis_results.message_rows(
-        split, messages[:, :self._config.evaluation.num_messages]))
+        self._splits["test"], report.messages[:, :most],
+        None if report.lengths is None else report.lengths[:, :most]))
 
   def print_results(self, summary: dict[str, Any]) -> None:
     """Prints the results and a few messages."""
     lewis_results.print_results(summary)
-    lewis_results.print_messages(self._splits["test"], self.reports["test"].messages)
+    report = self.reports["test"]
+    lewis_results.print_messages(self._splits["test"], report.messages, report.lengths)
 
 
-@functools.cache
-def load_splits(name: str, data_dir: str, centre: bool) -> dict[str, emcom_datasets.Split]:
-  """The three splits of a data set, read once by a process."""
-  splits = {split: emcom_datasets.load(name, split, data_dir=data_dir or None)
-            for split in ("train", "valid", "test")}
+def load_splits(config: config_dict.ConfigDict) -> dict[str, emcom_datasets.Split]:
+  """All splits a configuration needs: train, valid, test, and those of other examinations."""
+  return _load_splits(config.data.name, config.data.dir, config.data.centre,
+                      config.evaluation.transfer, config.evaluation.official)
+
+
+@functools.cache  # Read once by a process.
+def _load_splits(name, data_dir, centre, transfer, official):
+  load = lambda name, split: emcom_datasets.load(name, split, data_dir=data_dir or None)
+  splits = {split: load(name, split) for split in ("train", "valid", "test")}
+  if transfer:
+    splits["transfer"] = load(transfer, "test")
+    theirs, ours = splits["transfer"].input_shape, splits["train"].input_shape
+    if theirs != ours:
+      raise UserError(f"evaluation.transfer={transfer!r}: its inputs are {theirs}, those of {name} are "
+                      f"{ours}: name a set of the same input size")
+  if official:
+    splits["out_of_distribution"] = load(name, "test_official")
   return centring.centre(splits) if centre else splits
+
+
+def _describe(split: emcom_datasets.Split) -> dict[str, str]:
+  return {"name": split.name, "kind": emcom_datasets.KINDS[split.name], "split": split.split}
 
 
 def make_update(population: dynamics.Dynamics, config: config_dict.ConfigDict):

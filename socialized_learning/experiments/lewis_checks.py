@@ -12,6 +12,7 @@ import numpy as np
 from socialized_learning.agents import cores
 from socialized_learning.agents import heads
 from socialized_learning.agents import torsos
+from socialized_learning.games import lewis
 from socialized_learning.games import listener_losses
 from socialized_learning.games import speaker_losses
 from socialized_learning.platform.errors import UserError
@@ -34,7 +35,8 @@ _AT_LEAST_1 = (
     "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
 _AT_LEAST_0 = (
     "random_seed", "data.noise", "imitation.interval", "reset.interval",
-    "evaluation.interval", "evaluation.num_messages", "speaker_optimiser.learning_rate",
+    "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise",
+    "speaker_loss.length_cost", "speaker_optimiser.learning_rate",
     "speaker_optimiser.max_grad_norm", "listener_optimiser.learning_rate",
     "listener_optimiser.max_grad_norm")
 
@@ -94,6 +96,7 @@ def _check_choices(config: config_dict.ConfigDict) -> None:
       "listener.head.kind": heads.LISTENER_HEADS,
       "speaker_loss.kind": speaker_losses.SPEAKER_LOSSES,
       "listener_loss.kind": listener_losses.LISTENER_LOSSES,
+      "channel.kind": lewis.CHANNELS,
       "listener_loss.reward": listener_losses.REWARDS,
       "listener_loss.score": listener_losses.SCORES,
       "speaker_optimiser.name": optimisers.OPTIMISERS,
@@ -145,10 +148,22 @@ def _check_losses(config: config_dict.ConfigDict) -> None:
   require(loss.num_distractors <= others,
           f"listener_loss.num_distractors={loss.num_distractors}: a game of this batch has only "
           f"{others} others to draw from, use at most {others}, or -1 for all of them")
-  require(config.speaker.head != "policy" or
+  _check_channel(config)
+  require(config.speaker.head != "policy" or config.channel.kind != "sampled" or
           (config.speaker_loss.kind == "reinforce" and not config.speaker_loss.baseline),
           "speaker.head='policy' has no value: choose another head, or "
           "speaker_loss.kind=reinforce with speaker_loss.baseline=False")
+
+
+def _check_channel(config: config_dict.ConfigDict) -> None:
+  channel, loss = config.channel, config.speaker_loss
+  require(channel.temperature > 0, f"channel.temperature={channel.temperature}: must be positive")
+  require(channel.kind == "sampled" or loss.kind == "reinforce",
+          f"speaker_loss.kind={loss.kind!r} is for channel.kind='sampled': a relaxed speaker learns "
+          "by the listener's gradient, leave speaker_loss.kind as it is")
+  require(not loss.length_cost or config.message.variable_length,
+          f"speaker_loss.length_cost={loss.length_cost}, but all messages have one length: use "
+          "message.variable_length=True")
 
 
 def check_data(config: config_dict.ConfigDict, splits: Mapping[str, Split]) -> None:
@@ -170,7 +185,13 @@ def check_data(config: config_dict.ConfigDict, splits: Mapping[str, Split]) -> N
   for name, split in splits.items():
     if name != "train":
       require(2 <= config.evaluation.num_candidates <= len(split),
-              f"evaluation.num_candidates={config.evaluation.num_candidates}: the {name} split of "
-              f"{split.name} has {len(split)} items, use 2 to {len(split)}")
+              f"evaluation.num_candidates={config.evaluation.num_candidates}: the {split.split} split "
+              f"of {split.name} has {len(split)} items, use 2 to {len(split)}")
+  if "transfer" in splits:
+    require(config.listener_loss.kind == "cpc", "evaluation.transfer needs listeners that recognise "
+            "inputs, not labels: use listener_loss.kind=cpc, or no transfer")
+    require(config.evaluation.similarity_over == "inputs" or splits["transfer"].attribute_names,
+            f"evaluation.similarity_over='attributes', but {splits['transfer'].name} has none: use "
+            "'inputs'")
   require(config.evaluation.similarity_items >= 3, "evaluation.similarity_items="
           f"{config.evaluation.similarity_items}: topographic similarity needs at least 3 items")

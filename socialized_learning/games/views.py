@@ -14,14 +14,15 @@ from socialized_learning.games.lewis import View
 from socialized_learning.population import randomness
 
 
-def make_view(inputs: chex.Array, labels: Mapping[str, chex.Array], key: chex.PRNGKey, *,
+def make_view(inputs: chex.Array, labels: Mapping[str, chex.Array], key: chex.PRNGKey | None,
+              *,
               noise: float, axis_name: str | None) -> View:
   """The view of a batch.
 
   Args:
     inputs: [B, ...].
     labels: label -> [B].
-    key: the step's.
+    key: the step's; only noise needs it.
     noise: standard deviation of Gaussian noise in units of each feature's own over the batch of all
       devices (`coeff_noise` of published code); speaker and listener see different noise.
     axis_name: the devices' axis, or None where there is none.

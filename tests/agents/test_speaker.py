@@ -27,7 +27,8 @@ def _config(**changes):
 
 def _make(config, inputs=None):
   speaker = agents.make_speaker(config.speaker, config.message)
-  speaker = agents.Speaker(*map(jax.jit, speaker))
+  speaker = agents.Speaker(*map(jax.jit, speaker[:-1]), jax.jit(
+      speaker.relaxed, static_argnames=("temperature", "straight_through")))
   inputs = jax.random.normal(jax.random.PRNGKey(1), (_BATCH, 6)) if inputs is None else inputs
   return speaker, speaker.init(jax.random.PRNGKey(0), inputs), inputs
 

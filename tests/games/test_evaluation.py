@@ -33,7 +33,7 @@ def _population(settings):
 
 def _report(settings, split, params):
   judge = evaluation.make_judge(*world.players(settings), settings.listener_loss)
-  view = lambda rows: views.make_view(**feeder.arrays(rows, ()), key=None, noise=0.0, axis_name=None)
+  view = lambda rows, _: views.make_view(**feeder.arrays(rows, ()), key=None, noise=0.0, axis_name=None)
   return language_report.report_on(split, judge, *params, view, settings)
 
 
@@ -95,7 +95,7 @@ def test_similarity_over_attributes():
   settings.message.vocab_size = 12
   # A perfect language: one position for each attribute, with symbols of its own.
   said = np.stack(list(split.rows.attributes.values()), axis=1) + [0, 4, 8]
-  metrics = language_report.language_metrics(said[None].repeat(2, 0), split, settings)
+  metrics = language_report.language_metrics(said[None].repeat(2, 0), None, split, settings)
   np.testing.assert_allclose(metrics["topographic_similarity"], 1)
   assert metrics["edit_distance"] == 0
   for name in ("positional_disentanglement", "bag_of_symbols_disentanglement",

@@ -22,7 +22,8 @@ _TABLE = golden.SPEAKER | golden.LISTENER | golden.CPC_HEAD
 
 def _settings(kind):
   return config_dict.create(
-      speaker_loss=dict(kind=kind, baseline=True, entropy=1e-4, kl=0.5),
+      message=golden.MESSAGE_CONFIG, channel=dict(kind="sampled", temperature=1.0),
+      speaker_loss=dict(kind=kind, baseline=True, entropy=1e-4, kl=0.5, length_cost=0.0),
       listener_loss=dict(kind="cpc", reward="success_rate", score="2cos-2", temperature=1.0,
                          num_distractors=-1, cross_device=False))
 

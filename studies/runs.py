@@ -1,0 +1,106 @@
+"""Many runs of the command line, a few at a time, each on cores of its own.
+
+A run that is there already is not made again, and one that was interrupted goes on: a study can be
+stopped at any time and started again.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent import futures
+import functools
+import json
+import os
+import pathlib
+import queue
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+
+class Job(NamedTuple):
+  """One run."""
+  name: str  # Of its folder.
+  steps: int  # After which it is done.
+  options: tuple[str, ...]  # Of `python -m socialized_learning.main`.
+
+
+class RunFailed(Exception):
+  """A run ended with an error; its output is in the file named."""
+
+
+def run_all(jobs: Sequence[Job], folder: pathlib.Path, *, num_processes: int
+           ) -> dict[str, dict[str, Any]]:
+  """Makes all runs that are missing; returns their summaries by name.
+
+  Args:
+    jobs: what to run.
+    folder: where the run folders are, or will be.
+    num_processes: how many runs at a time; the cores are shared out among them.
+
+  Raises:
+    RunFailed: a run did.
+  """
+  folder.mkdir(parents=True, exist_ok=True)
+  shares: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
+  for share in np.array_split(_cores(), num_processes):
+    shares.put(set(share.tolist()))
+  with futures.ThreadPoolExecutor(num_processes) as pool:
+    summaries = list(pool.map(functools.partial(_run, folder=folder, shares=shares), jobs))
+  return {job.name: summary for job, summary in zip(jobs, summaries, strict=True)}
+
+
+def _cores() -> list[int]:
+  if hasattr(os, "sched_getaffinity"):
+    return sorted(os.sched_getaffinity(0))
+  return list(range(os.cpu_count() or 1))
+
+
+def _run(job: Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[int]]") -> dict[str, Any]:
+  summary = folder / job.name / "summary.json"
+  if _is_done(summary, job.steps):
+    return json.loads(summary.read_text())
+  cores, log = shares.get(), folder / f"{job.name}.log"
+  try:
+    with open(log, "w", encoding="utf-8") as file:
+      done = subprocess.run(
+          [sys.executable, "-m", "socialized_learning.main", *job.options,
+           f"--config.training_steps={job.steps}", f"--workdir={folder / job.name}"],
+          stdout=file, stderr=subprocess.STDOUT, check=False,
+          preexec_fn=functools.partial(_pin, cores))
+  finally:
+    shares.put(cores)
+  if done.returncode:
+    raise RunFailed(f"{job.name} ended with status {done.returncode}, see {log}")
+  print(f"done: {job.name}", flush=True)
+  return json.loads(summary.read_text())
+
+
+def _pin(cores: set[int]) -> None:
+  """One run a core makes more steps in all than runs that share the cores."""
+  if cores and hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, cores)
+
+
+def _is_done(summary: pathlib.Path, steps: int) -> bool:
+  return summary.exists() and json.loads(summary.read_text())["step"] == steps
+
+
+def mean_and_error(values: Sequence[float], *, digits: int = 3, scale: float = 1.0) -> str:
+  """`mean ± standard error` over seeds; values that are None make it a dash."""
+  if any(value is None for value in values):
+    return "-"
+  values = np.asarray(values, np.float64) * scale
+  return f"{values.mean():.{digits}f} ± {stats.sem(values):.{digits}f}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """A table in Markdown."""
+  lines = [header, ["---"] * len(header), *rows]
+  return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def options(prefix: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+  """Command-line options `--prefix.name=value`."""
+  return tuple(f"--{prefix}.{name}={value}" for name, value in values.items())
