@@ -3,6 +3,7 @@
 Elsewhere an agent is a record of pure functions over a parameter tree: `Speaker`, `Listener`.
 """
 
+from socialized_learning.agents.heads import ImageHead
 from socialized_learning.agents.listener import Listener
 from socialized_learning.agents.listener import ListenerOutput
 from socialized_learning.agents.listener import make_listener
@@ -10,7 +11,10 @@ from socialized_learning.agents.speaker import make_speaker
 from socialized_learning.agents.speaker import Speaker
 from socialized_learning.agents.speaker import SpeakerOutput
 
+IMAGE_SIZE = ImageHead.SIZE  # Of what listeners draw.
+
 __all__ = (
+    "IMAGE_SIZE",
     "Listener",
     "ListenerOutput",
     "Speaker",

@@ -1,6 +1,7 @@
 """Heads: what speakers and listeners read off their cores.
 
-Shapes: leading axes `...` (time and batch), `H` features, `V` vocabulary, `B` batch, `K` projection.
+Shapes: leading axes `...` (time and batch), `H` features, `V` vocabulary, `B` batch, `K` projection,
+`C` channels of an image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,10 @@ from typing import NamedTuple
 
 import chex
 import haiku as hk
+import jax
+import jax.numpy as jnp
 
+from socialized_learning.agents.convolutions import PatchConv2D
 from socialized_learning.agents.torsos import flatten
 
 SPEAKER_HEADS = ("policy", "policy_q_value", "policy_q_value_dueling")
@@ -80,3 +84,28 @@ class MultiMlpHead(hk.Module):
 
   def __call__(self, features: chex.Array) -> dict[str, chex.Array]:
     return {label: mlp(features) for label, mlp in self._mlps.items()}
+
+
+class ImageHead(hk.Module):
+  """Draws an image [B, 32, 32, C], values in (-1, 1).
+
+  A linear map to 4 x 4 x 128, then four times twice the size (nearest neighbour) and a 3 x 3
+  convolution without padding and bias to 64, 32, 16, 16 channels, each with ReLU; a last such
+  convolution (with bias) and tanh.
+  Source: Chaabouni et al. 2022, appendix on transfer tasks.
+  """
+
+  SIZE = 32
+
+  def __init__(self, num_channels: int, name: str = "image"):
+    super().__init__(name=name)
+    self._linear = hk.Linear(4 * 4 * 128, name="linear")
+    self._convolutions = [PatchConv2D(channels, 3, with_bias=False, name=f"conv_{i}")
+                          for i, channels in enumerate((64, 32, 16, 16))]
+    self._last = PatchConv2D(num_channels, 3, with_bias=True, name="conv_last")
+
+  def __call__(self, features: chex.Array) -> chex.Array:
+    x = jax.nn.relu(self._linear(features)).reshape(-1, 4, 4, 128)
+    for convolution in self._convolutions:
+      x = jax.nn.relu(convolution(jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)))
+    return jnp.tanh(self._last(x))

@@ -2,7 +2,7 @@
 
 Embedding -> core from the zero state -> output at the message's end -> head. The `cpc` head projects the message and
 each candidate to one space, where the game compares them; the `multi_mlp` head answers with logits
-for every label.
+for every label; the `image` head draws.
 
 Shapes: `B` batch, `T` message length, `K` projection.
 Source: Chaabouni et al. 2022, "Emergent Communication at Scale", section 3.
@@ -22,10 +22,11 @@ from socialized_learning.agents import messages
 
 
 class ListenerOutput(NamedTuple):
-  """What a listener made of a message: projections (`cpc`) or logits (`multi_mlp`)."""
+  """What a listener made of a message: projections (`cpc`), logits (`multi_mlp`), an `image`."""
   message: chex.Array | None = None  # [B, K]
   target: chex.Array | None = None  # [B, K], of the candidates
   logits: dict[str, chex.Array] | None = None  # label -> [B, classes]
+  image: chex.Array | None = None  # [B, 32, 32, C]
 
 
 class Listener(NamedTuple):
@@ -48,15 +49,19 @@ class _ListenerModule(hk.Module):
     self._core = cores.make_core(config.core.kind, config.core.hidden_size)
     if config.head.kind == "cpc":
       self._head = heads.CpcHead(config.head.hidden_sizes)
-    else:
+    elif config.head.kind == "multi_mlp":
       self._head = heads.MultiMlpHead(config.head.hidden_sizes, num_classes)
+    else:
+      self._head = heads.ImageHead(num_classes["image"])
 
   def __call__(self, symbols: chex.Array, candidates: chex.Array) -> ListenerOutput:
     features = self._read(symbols)
     if isinstance(self._head, heads.CpcHead):
       message, target = self._head(features, candidates)
       return ListenerOutput(message=message, target=target)
-    return ListenerOutput(logits=self._head(features))
+    if isinstance(self._head, heads.MultiMlpHead):
+      return ListenerOutput(logits=self._head(features))
+    return ListenerOutput(image=self._head(features))
 
   def _read(self, symbols: chex.Array) -> chex.Array:
     """What is left of a message once it is read, [B, H]."""
@@ -75,7 +80,8 @@ def make_listener(config: config_dict.ConfigDict, message: config_dict.ConfigDic
   Args:
     config: `core` (kind, hidden_size), `embed_dim`, `head` (kind, hidden_sizes), `unroll`.
     message: `vocab_size` V and `variable_length`.
-    num_classes: the labels a `multi_mlp` head answers for, and how many classes each has.
+    num_classes: the labels a `multi_mlp` head answers for, and how many classes each has; for an
+      `image` head the number of channels, under `image`.
   """
 
   def forward(symbols, candidates):

@@ -36,7 +36,7 @@ def adam(learning_rate: float) -> config_dict.ConfigDict:
   """Settings of one optimiser, see `population.optimisers`."""
   return config_dict.create(
       name="adam", learning_rate=learning_rate, b1=0.9, b2=0.999, eps=1e-8, weight_decay=0.0,
-      momentum=0.0, max_grad_norm=0.0)
+      momentum=0.0, max_grad_norm=0.0, skip_grad_norm=0.0)
 
 
 # Settings that may differ between a run and its resumption: they change when the run ends, what it

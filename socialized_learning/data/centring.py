@@ -9,8 +9,8 @@ import numpy as np
 from socialized_learning.platform.errors import UserError
 
 
-def centre(splits: Mapping[str, Split]) -> dict[str, Split]:
-  """The same splits with inputs `(x - mean) / std`, by the training split.
+def centre(splits: Mapping[str, Split], train: Split) -> dict[str, Split]:
+  """The same splits with inputs `(x - mean) / std`, by the training split `train`.
 
   The mean is each feature's own; the standard deviation is one number for all features, so that a
   pixel that hardly ever changes stays quiet.
@@ -18,11 +18,10 @@ def centre(splits: Mapping[str, Split]) -> dict[str, Split]:
   Raises:
     UserError: the inputs are not in memory.
   """
-  for split in splits.values():
+  for split in (train, *splits.values()):
     if not split.resident:
       raise UserError(f"data.centre=True needs a data set in memory, {split.name} is read on demand: "
                       "use data.centre=False")
-  train = splits["train"]
   mean = train.rows.inputs.mean(axis=0, dtype=np.float64)
   deviation = np.sqrt(np.mean(np.square(train.rows.inputs - mean)))
 

@@ -18,6 +18,7 @@ from ml_collections import config_dict
 import numpy as np
 
 from socialized_learning.platform import interrupts
+from socialized_learning.platform import run_folder
 from socialized_learning.platform.errors import NonFiniteError
 from socialized_learning.population import devices
 
@@ -48,7 +49,8 @@ class FusedExperiment(experiment.AbstractExperiment):
   """An experiment whose state changes only by one pmapped, donated call of several updates.
 
   A subclass sets, in its constructor, `self._state` (replicated), `self._call` (made by
-  `devices.fuse`), `self._constants` (replicated) and `self._feed`, and implements `evaluate`.
+  `devices.fuse`), `self._constants` (replicated) and `self._feed`, and implements `check`, `evaluate`,
+  `summary` and `print_results`.
   """
 
   _state: Any
@@ -111,6 +113,48 @@ class FusedExperiment(experiment.AbstractExperiment):
     check_state(state.global_step, devices.first(self._state))
     state.unlogged = means.to_json()
 
+  @classmethod
+  def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
+             ) -> config_dict.ConfigDict:
+    """The configuration with everything decided that the recipe leaves to what is found on disk.
+
+    Args:
+      config: as the user gave it.
+      stored: config.json of the run that is gone on with, None for a new run.
+    """
+    del stored
+    return config
+
+  @classmethod
+  def check(cls, config: config_dict.ConfigDict) -> None:
+    """Raises UserError or DataSetError for a configuration this experiment cannot run."""
+    raise NotImplementedError
+
+  def summary(self, folder: run_folder.RunFolder) -> dict[str, Any]:
+    """What `summary.json` says beside what it says of every run, after `evaluate`."""
+    raise NotImplementedError
+
+  def final_metrics(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What metrics.jsonl says at the end that `evaluate` could not say."""
+    del summary
+    return {}
+
+  def write_artifacts(self, folder: run_folder.RunFolder) -> None:
+    """Writes further files, after `evaluate`."""
+
+  def print_results(self, summary: Mapping[str, Any]) -> None:
+    """Prints the results for people."""
+    raise NotImplementedError
+
+  def initial_state(self, build: Callable[..., Any], *arguments: Any) -> Any:
+    """`build(*arguments)` on all devices; where a checkpoint will take its place, zeros of its shape."""
+    if self.mode == "train":
+      # Runs once: compiling it fast matters more than running it fast.
+      state = jax.jit(build, compiler_options={"xla_backend_optimization_level": 0})(*arguments)
+    else:
+      state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), jax.eval_shape(build, *arguments))
+    return devices.replicate(state, axis_name=self._config.axis_name)
+
   def snapshot_state(self) -> dict[str, Any]:
     """One device's copy of all that changes."""
     return {"state": devices.first(self._state)}
@@ -143,10 +187,12 @@ class RunningMeans:
 
   def __init__(self, earlier: str | None = None):
     """Goes on from what `to_json` said, or starts anew."""
-    self._totals: dict[str, list[float]] = json.loads(earlier or "{}")  # Name -> [sum, count].
+    self._totals: dict[str, tuple[np.ndarray, np.ndarray]] = {  # Name -> (sum, count).
+        name: (np.asarray(total), np.asarray(count))
+        for name, (total, count) in json.loads(earlier or "{}").items()}
 
   def add(self, pending: list[tuple[int, Mapping[str, chex.Array]]]) -> None:
-    """Takes in (first step, metrics [D, K]) of several calls.
+    """Takes in (first step, metrics [D, K, ...]) of several calls.
 
     Raises:
       NonFiniteError: with the first step and metric that is not finite.
@@ -156,31 +202,33 @@ class RunningMeans:
                 for name, x in metrics.items()}
       check_finite(first_step, values)
       for name, x in values.items():
-        total = self._totals.setdefault(name, [0.0, 0])
+        total, count = self._totals.get(name, (0.0, 0))
         there = ~np.isnan(x)
-        total[0] += float(x[there].sum())
-        total[1] += int(there.sum())
+        self._totals[name] = (total + np.where(there, x, 0.0).sum(axis=0), count + there.sum(axis=0))
 
-  def values(self) -> dict[str, float]:
-    """The means; NaN for what was never there."""
-    return {name: total / count if count else float("nan")
+  def values(self) -> dict[str, Any]:
+    """The means, numbers or nested lists of them; NaN for what was never there."""
+    return {name: np.where(count > 0, total / np.maximum(count, 1), np.nan).tolist()
             for name, (total, count) in self._totals.items()}
 
   def to_json(self) -> str:
     """All that `__init__` needs to go on."""
-    return json.dumps(self._totals)
+    return json.dumps({name: (np.asarray(total).tolist(), np.asarray(count).tolist())
+                       for name, (total, count) in self._totals.items()})
 
 
 def check_finite(first_step: int, metrics: Mapping[str, np.ndarray]) -> None:
-  """Raises NonFiniteError at the first step [K] with a metric that is NaN or infinite."""
+  """Raises NonFiniteError at the first step [K, ...] with a metric that is NaN or infinite."""
   bad = {name: ~(np.isfinite(values) | (np.isnan(values) & (name in OCCASIONAL)))
          for name, values in metrics.items()}
+  bad = {name: values.reshape(len(values), -1).any(axis=1) for name, values in bad.items()}
   anywhere = functools.reduce(np.logical_or, bad.values())
   if anywhere.any():
     place = int(np.argmax(anywhere))
     # The loss says more to a user than the terms it is made of.
     name = min((name for name in bad if bad[name][place]), key=lambda n: (n != "loss", n))
-    raise NonFiniteError(first_step + place, name, float(metrics[name][place]))
+    values = np.atleast_1d(metrics[name][place])
+    raise NonFiniteError(first_step + place, name, float(values[~np.isfinite(values)][0]))
 
 
 def check_state(step: int, state: Any) -> None:

@@ -57,7 +57,9 @@ class LewisExperiment(base.FusedExperiment):
     feed = feeder.Feeder(train, batch_size=config.batch_size, seed=config.random_seed,
                          labels=config.listener_loss.questions)
     self._feed = feed.batches
-    self._state = self._initial_state(population.init, init_rng)
+    view = self._view(self._splits["train"].take(jnp.zeros(1, jnp.int32)))
+    self._state = self.initial_state(
+        lambda key, view: TrainState(population.init(key, view), jnp.int32(0)), init_rng, view)
     self._constants = {}
     if mode == "train":
       self._constants = {"data": devices.replicate(feed.constants, axis_name=config.axis_name)}
@@ -66,19 +68,9 @@ class LewisExperiment(base.FusedExperiment):
 
   @classmethod
   def check(cls, config: config_dict.ConfigDict) -> None:
-    """Raises UserError or DataSetError for a configuration this experiment cannot run."""
+    """See the base class."""
     lewis_checks.check_config(config)
     lewis_checks.check_data(config, load_splits(config))
-
-  def _initial_state(self, init, key) -> TrainState:
-    view = self._view(self._splits["train"].take(jnp.zeros(1, jnp.int32)))
-    if self.mode == "train":
-      # Runs once: compiling it fast matters more than running it fast.
-      society = jax.jit(init, compiler_options={"xla_backend_optimization_level": 0})(key, view)
-    else:  # A checkpoint takes its place: only the shapes are needed.
-      society = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype),
-                             jax.eval_shape(init, key, view))
-    return devices.replicate(TrainState(society, jnp.int32(0)), axis_name=self._config.axis_name)
 
   def _view(self, rows: emcom_datasets.Rows, noise: float = 0.0, number: int = 0) -> games.View:
     """What the players see of a batch when they are evaluated, the number-th of a split."""
@@ -107,12 +99,14 @@ class LewisExperiment(base.FusedExperiment):
     return {f"{name}/{metric}": value for name, report in self.reports.items()
             for metric, value in report.metrics.items()}
 
-  def summary(self) -> dict[str, Any]:
+  def summary(self, folder: run_folder.RunFolder) -> dict[str, Any]:
     """What `summary.json` says about the language."""
+    del folder
     found = {name: dict(report.metrics) for name, report in self.reports.items()}
     for name in ("transfer", "out_of_distribution"):
       if name in found:
-        found[name]["data"] = _describe(self._splits[name])
+        split = self._splits[name]
+        found[name]["data"] = _describe(split) | {"split": split.split}
     if "robustness" in found:
       found["robustness"]["noise"] = self._config.evaluation.robustness_noise
       for metric in ("accuracy", "accuracy_vote"):
@@ -151,11 +145,11 @@ def _load_splits(name, data_dir, centre, transfer, official):
                       f"{ours}: name a set of the same input size")
   if official:
     splits["out_of_distribution"] = load(name, "test_official")
-  return centring.centre(splits) if centre else splits
+  return centring.centre(splits, splits["train"]) if centre else splits
 
 
 def _describe(split: emcom_datasets.Split) -> dict[str, str]:
-  return {"name": split.name, "kind": emcom_datasets.KINDS[split.name], "split": split.split}
+  return {"name": split.name, "kind": emcom_datasets.KINDS[split.name]}
 
 
 def make_update(population: dynamics.Dynamics, config: config_dict.ConfigDict):

@@ -1,8 +1,6 @@
 """What can be wrong with a Lewis game's configuration, said before anything is built."""
 
 from collections.abc import Iterable, Mapping
-import functools
-from typing import Any
 
 from emcom_datasets import Split
 import jax
@@ -12,12 +10,13 @@ import numpy as np
 from socialized_learning.agents import cores
 from socialized_learning.agents import heads
 from socialized_learning.agents import torsos
+from socialized_learning.experiments import checks
+from socialized_learning.experiments.checks import require
 from socialized_learning.games import lewis
 from socialized_learning.games import listener_losses
 from socialized_learning.games import speaker_losses
-from socialized_learning.platform.errors import UserError
-from socialized_learning.population import collaboration
 from socialized_learning.population import imitation
+from socialized_learning.population import mapping
 from socialized_learning.population import optimisers
 from socialized_learning.population import pairing
 from socialized_learning.population import reset
@@ -27,24 +26,15 @@ from socialized_learning.population import stack
 BEST_BY = ("valid/accuracy", "valid/accuracy_vote", "valid/loss", "valid/topographic_similarity", "")
 
 _AT_LEAST_1 = (
-    "training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
-    "save_checkpoint_interval", "max_checkpoints_to_keep", "speaker.torso.vocab_size",
-    "speaker.torso.embed_dim", "speaker.core.hidden_size", "speaker.embed_dim", "speaker.unroll",
-    "listener.core.hidden_size", "listener.embed_dim", "listener.unroll",
+    "speaker.torso.vocab_size", "speaker.torso.embed_dim", "speaker.core.hidden_size",
+    "speaker.embed_dim", "speaker.unroll", "listener.core.hidden_size", "listener.embed_dim", "listener.unroll",
     "population.num_speakers", "population.num_listeners", "population.num_pairs",
     "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
 _AT_LEAST_0 = (
-    "random_seed", "data.noise", "imitation.interval", "reset.interval",
-    "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise",
+    "data.noise", "imitation.interval", "reset.interval", "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise",
     "speaker_loss.length_cost", "speaker_optimiser.learning_rate",
     "speaker_optimiser.max_grad_norm", "listener_optimiser.learning_rate",
     "listener_optimiser.max_grad_norm")
-
-
-def require(condition: bool, message: str) -> None:
-  """Raises UserError with `message` unless `condition`."""
-  if not condition:
-    raise UserError(message)
 
 
 def check_config(config: config_dict.ConfigDict) -> None:
@@ -55,36 +45,18 @@ def check_config(config: config_dict.ConfigDict) -> None:
   require(config.message.length >= 1,
           f"message.length={config.message.length}: a message needs at least 1 symbol")
   _check_numbers(config)
-  for key in ("interval_type", "checkpoint_interval_type", "logging_interval_type"):
-    require(config[key] in ("steps", None),
-            f"{key}={config[key]!r}: intervals are counted in 'steps'")
+  checks.check_run(config)
   _check_population(config)
   _check_losses(config)
-  num_devices = jax.device_count()
-  require(config.batch_size % num_devices == 0,
-          f"batch_size={config.batch_size} is not divisible by {num_devices} devices: use "
-          f"{-(-config.batch_size // num_devices) * num_devices}, or fewer devices")
 
 
 def _check_numbers(config: config_dict.ConfigDict) -> None:
-  for path in _AT_LEAST_1:
-    value = _at(config, path)
-    require(value >= 1 and value % 1 == 0, f"{path}={value}: must be a whole number, at least 1")
-  for path in _AT_LEAST_0:
-    require(_at(config, path) >= 0, f"{path}={_at(config, path)}: must not be negative")
+  checks.check_at_least_1(config, _AT_LEAST_1)
+  checks.check_not_negative(config, _AT_LEAST_0)
   for path in ("target_decay", "population.score.decay"):
-    require(0 <= _at(config, path) <= 1, f"{path}={_at(config, path)}: must be from 0 to 1")
-  for path in ("speaker.torso.hidden_sizes", "listener.head.hidden_sizes"):
-    sizes = _at(config, path)
-    require(all(isinstance(size, int) and size >= 1 for size in sizes),
-            f"{path}={sizes}: every layer needs a whole number of units, at least 1")
-  for path, most in (("training_steps", 2**31 - 1), ("random_seed", 2**63 - 1)):
-    require(_at(config, path) <= most, f"{path}={_at(config, path)}: must be at most {most}")
-
-
-def _at(config: config_dict.ConfigDict, path: str) -> Any:
-  """The value at a dotted path."""
-  return functools.reduce(lambda node, name: node[name], path.split("."), config)
+    value = checks.at(config, path)
+    require(0 <= value <= 1, f"{path}={value}: must be from 0 to 1")
+  checks.check_layers(config, ("speaker.torso.hidden_sizes", "listener.head.hidden_sizes"))
 
 
 def _check_choices(config: config_dict.ConfigDict) -> None:
@@ -102,7 +74,7 @@ def _check_choices(config: config_dict.ConfigDict) -> None:
       "speaker_optimiser.name": optimisers.OPTIMISERS,
       "listener_optimiser.name": optimisers.OPTIMISERS,
       "population.pairing": pairing.PAIRINGS,
-      "population.mapping": collaboration.MAPPINGS,
+      "population.mapping": mapping.MAPPINGS,
       "population.score.kind": stack.SCORES,
       "imitation.teacher": imitation.TEACHERS,
       "reset.kind": reset.KINDS,
@@ -111,10 +83,7 @@ def _check_choices(config: config_dict.ConfigDict) -> None:
       "evaluation.similarity_over": ("inputs", "attributes"),
       "best_model_eval_metric": BEST_BY,
   }
-  for path, known in choices.items():
-    value = _at(config, path)
-    require(value in known, f"{path}={value!r}: choose one of "
-            f"{', '.join(name or repr(name) for name in known)}")
+  checks.check_choices(config, choices)
   require(not (config.evaluation.checkpoint == "best" and not config.best_model_eval_metric),
           "evaluation.checkpoint='best', but best_model_eval_metric names no metric: choose one of "
           f"{', '.join(BEST_BY[:-1])}")

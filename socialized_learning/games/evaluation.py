@@ -38,9 +38,7 @@ def make_judge(speaker: Speaker, listener: Listener, config: config_dict.ConfigD
   It runs on one device, whatever number the population was trained on. The whole batch is every
   game's candidates, whatever number of distractors the population was trained with.
   """
-  config = config_dict.ConfigDict(config).copy_and_resolve_references()
-  config.update(cross_device=False, num_distractors=-1)
-  listener_loss = listener_losses.make_listener_loss(config, axis_name=None)
+  listener_loss = listener_losses.make_listener_loss(_whole_batch(config), axis_name=None)
 
   def hear(listeners, messages, view):
     """All listeners hear one speaker's messages [B, T]."""
@@ -60,6 +58,43 @@ def make_judge(speaker: Speaker, listener: Listener, config: config_dict.ConfigD
     return Judgement(messages, *heard)
 
   return judge
+
+
+class Examination(NamedTuple):
+  """One batch, each speaker's messages heard by its own listeners."""
+  loss: chex.Array  # [S, L, B], nats, or squared error
+  accuracy: chex.Array | None  # [S, L, B], where there is one
+
+
+def make_examiner(speaker: Speaker, listener: Listener, config: config_dict.ConfigDict
+                 ) -> Callable[[Any, Any, View], Examination]:
+  """Builds examine(speakers' params [S, …], listeners' params [S, L, …], view) -> `Examination`.
+
+  Messages are greedy, candidates are the whole batch, as for `make_judge`.
+  """
+  listener_loss = listener_losses.make_listener_loss(_whole_batch(config), axis_name=None)
+
+  @jax.jit
+  def examine(speakers, listeners, view):
+    crowd = listener_losses.Crowd(view.positions)
+
+    def hear(agents):
+      params, listeners = agents
+      said = speaker.greedy(params, view.speaker_inputs).actions
+      verdict = jax.vmap(lambda listener_params: listener_loss(
+          listener.apply(listener_params, said, view.listener_inputs), view.labels, crowd))(listeners)
+      return Examination(verdict.loss, verdict.accuracy)
+
+    return jax.lax.map(hear, (speakers, listeners))
+
+  return examine
+
+
+def _whole_batch(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
+  """Settings of a listener loss with all of one device's batch for candidates."""
+  config = config_dict.ConfigDict(config).copy_and_resolve_references()
+  config.update(cross_device=False, num_distractors=-1)
+  return config
 
 
 def candidate_batches(num_items: int, num_candidates: int, num_epochs: int, seed: int

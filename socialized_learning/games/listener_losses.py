@@ -1,4 +1,4 @@
-"""How a listener is judged: by recognising the input among candidates, or by naming its labels.
+"""How a listener is judged: by recognising the input among candidates, naming its labels, drawing it.
 
 Shapes: `B` batch on this device, `G` candidates (the batch over all devices), `K` projection,
 `C` candidates of one game.
@@ -15,7 +15,7 @@ from ml_collections import config_dict
 
 from socialized_learning.agents import ListenerOutput
 
-LISTENER_LOSSES = {"cpc": "cpc", "classification": "multi_mlp"}  # loss -> the head it reads
+LISTENER_LOSSES = {"cpc": "cpc", "classification": "multi_mlp"}  # Loss of a game -> head it reads.
 REWARDS = ("success_rate", "log_prob")
 SCORES = ("2cos-2", "cos")
 
@@ -23,7 +23,7 @@ SCORES = ("2cos-2", "cos")
 class Verdict(NamedTuple):
   """How well each game of the batch went."""
   loss: chex.Array  # [B], nats
-  accuracy: chex.Array  # [B], 0 or 1 (a share where several labels are asked for)
+  accuracy: chex.Array | None  # [B], 0 or 1 (a share where several labels are asked for)
   probs: dict[str, chex.Array]  # question -> [B, C] probability of each answer
   correct: dict[str, chex.Array]  # question -> [B] index of the right answer
 
@@ -104,6 +104,12 @@ def classification(logits: Mapping[str, chex.Array], labels: Mapping[str, chex.A
       correct={name: labels[name] for name in logits})
 
 
+def reconstruction(drawn: chex.Array, image: chex.Array) -> Verdict:
+  """Squared error of a drawing, summed over pixels and channels, [B, H, W, C] each; no accuracy."""
+  chex.assert_equal_shape([drawn, image])
+  return Verdict(jnp.square(drawn - image).sum(axis=(1, 2, 3)), None, {}, {})
+
+
 def reward(verdict: Verdict, kind: str) -> chex.Array:
   """The speaker's reward [B]: `success_rate` is the accuracy, `log_prob` is minus the loss."""
   return jax.lax.stop_gradient(verdict.accuracy if kind == "success_rate" else -verdict.loss)
@@ -116,12 +122,15 @@ def make_listener_loss(config: config_dict.ConfigDict, axis_name: str | None) ->
   """Returns the loss named `config.kind`.
 
   Args:
-    config: `kind`; for `cpc` also `score`, `temperature`, `num_distractors` (-1: the whole batch)
+    config: `kind`, one of `LISTENER_LOSSES` or `reconstruction`, which only newly taught listeners
+      know; for `cpc` also `score`, `temperature`, `num_distractors` (-1: the whole batch)
       and `cross_device` (whether the candidates of all devices count).
     axis_name: the devices' axis, over which candidates are gathered; None outside of one.
   """
   if config.kind == "classification":
     return lambda output, labels, crowd: classification(output.logits, labels)
+  if config.kind == "reconstruction":
+    return lambda output, labels, crowd: reconstruction(output.image, labels["image"])
   gather_over = axis_name if config.cross_device else None
 
   def loss(output, labels, crowd):

@@ -49,6 +49,7 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
   base_config.validate_config(config)
   try:
     experiment_class = experiments.experiment_class(config.experiment)
+    config = experiment_class.resolve(config, _stored_config(workdir))
     experiment_class.check(config)
     _check_mode(config, workdir, mode)
     this = Run(experiment_class, config, _open_folder(config, workdir, mode))
@@ -74,6 +75,12 @@ def _check_mode(config: config_dict.ConfigDict, workdir: str | None, mode: str) 
   if mode == "train" and config.evaluation.checkpoint == "best" and not config.evaluation.interval:
     raise UserError("evaluation.checkpoint='best' with evaluation.interval=0, which looks for none: "
                     "give an interval, or evaluate the latest")
+
+
+def _stored_config(workdir: str | None) -> dict[str, Any] | None:
+  """The configuration of the run that lies in a folder, if one does."""
+  folder = run_folder.RunFolder(os.path.expanduser(workdir)) if workdir else None
+  return folder.read_json(folder.config.name) if folder and folder.config.exists() else None
 
 
 def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
@@ -138,16 +145,22 @@ class Run:
       train.evaluate(self._experiment_class,
                      self._jaxline_config(one_off_evaluate=True, best_model_eval_metric=""),
                      checkpointer, writer.for_split("eval") if self._is_chief else None, "eval")
+      state = checkpointer.get_experiment_state("latest")
+      if self._is_chief:
+        self._report(state.experiment_module, int(state.global_step), writer)
     finally:
       writer.close()
-    state = checkpointer.get_experiment_state("latest")
-    if self._is_chief:
-      summary = self._summary(int(state.global_step)) | state.experiment_module.summary()
-      state.experiment_module.write_artifacts(self._folder)
-      self._folder.write_json("summary.json", summary)
-      state.experiment_module.print_results(summary)
-      print(f"run: {self._shown}")
     return 0
+
+  def _report(self, experiment: Any, step: int, writer: writers.RunWriter) -> None:
+    """Leaves the results of an evaluation in the folder, and shows them."""
+    summary = self._summary(step) | experiment.summary(self._folder)
+    if final := experiment.final_metrics(summary):
+      writer.write_scalars(step, final)
+    experiment.write_artifacts(self._folder)
+    self._folder.write_json("summary.json", summary)
+    experiment.print_results(summary)
+    print(f"run: {self._shown}")
 
   def _train(self, checkpointer: checkpoints.OrbaxCheckpointer, *, in_thread: bool) -> None:
     config = self._jaxline_config()

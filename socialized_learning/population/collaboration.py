@@ -20,12 +20,12 @@ import optax
 from socialized_learning.games import Game
 from socialized_learning.games import Pair
 from socialized_learning.games import View
+from socialized_learning.population import mapping
 from socialized_learning.population import pairing
 from socialized_learning.population import randomness
 from socialized_learning.population import stack
 
 Metrics = dict[str, chex.Array]
-MAPPINGS = ("auto", "vmap", "map")
 
 
 class Society(NamedTuple):
@@ -90,9 +90,10 @@ def make_collaboration(game: Game, optimisers: Pair, config: config_dict.ConfigD
     params = Pair(stack.take(society.speakers.params, pairs.speakers),
                   stack.take(society.listeners.params, pairs.listeners))
     targets = stack.take(society.targets, pairs.speakers)
-    at_once = mapping(sizes.mapping, config, view.positions.shape[0]) == "vmap"
-    grads, metrics = (jax.vmap if at_once else _one_by_one)(
-        lambda pair: gradients(pair[0], pair[1], view, pair[2]))((params, targets, keys))
+    over_pairs = mapping.over_members(
+        sizes.mapping, hidden_size=config.listener.core.hidden_size, batch=view.positions.shape[0])
+    grads, metrics = over_pairs(
+        lambda pair, target, key: gradients(pair, target, view, key))(params, targets, keys)
     speakers_met, (speaker_grads, accuracy) = pairing.mean_over_visits(
         pairs.speakers, sizes.num_speakers, (grads.speaker, metrics["accuracy"]))
     listeners_met, listener_grads = pairing.mean_over_visits(
@@ -137,21 +138,3 @@ def make_collaboration(game: Game, optimisers: Pair, config: config_dict.ConfigD
                    listeners)
 
   return Collaboration(init, in_turn if sizes.pairing == "sequential" else together)
-
-
-def mapping(kind: str, config: config_dict.ConfigDict, batch: int) -> str:
-  """How pairs are mapped, `vmap` or `map`, with `auto` decided by what was measured.
-
-  On an accelerator always `vmap`. On a CPU `map` once the gates of one listener, `4 H` numbers for
-  each of the `B` games, no longer fit its caches beside those of the others: with 1024 games and 512
-  hidden units it is a fifth faster and takes a pair's memory instead of P pairs'; with 128 games and
-  128 units `vmap` is as fast or faster.
-  """
-  if kind != "auto":
-    return kind
-  gates = 4 * config.listener.core.hidden_size * batch
-  return "map" if jax.default_backend() == "cpu" and gates >= 1 << 20 else "vmap"
-
-
-def _one_by_one(function):
-  return lambda xs: jax.lax.map(function, xs)

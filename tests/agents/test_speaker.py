@@ -109,3 +109,159 @@ def test_unrolling_changes_nothing():
     speaker, params, inputs = _make(config)
     outputs.append(speaker.sample(params, inputs, _keys(0)))
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *outputs)
+
+
+def test_gumbel_softmax_symbols_are_distributions_that_sharpen_as_it_gets_colder():
+  speaker, params, inputs = _make(_config())
+  sampled = speaker.sample(params, inputs, _keys(1))
+  said = {}
+  for temperature in (1.0, 1e-3):
+    output = speaker.relaxed(params, inputs, _keys(1), temperature=temperature,
+                             straight_through=False)
+    said[temperature] = jax.device_get(output)
+    np.testing.assert_allclose(said[temperature].symbols.sum(-1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(said[temperature].actions,
+                                  said[temperature].symbols.argmax(-1))
+    # Later symbols are conditioned on other embeddings than those of whole symbols.
+    np.testing.assert_array_equal(said[temperature].actions[:, 0], sampled.actions[:, 0])
+  assert said[1.0].symbols.max(-1).mean() < 0.9
+  np.testing.assert_array_equal(said[1e-3].actions, sampled.actions)
+  assert np.mean(said[1e-3].symbols.max(-1) > 0.999) > 0.95
+
+
+@pytest.mark.parametrize("core", ["lstm", "identity"])
+@pytest.mark.parametrize("temperature", [1.0, 5.0])
+def test_straight_through_symbols_are_one_hot_and_those_of_sampling(temperature, core):
+  speaker, params, inputs = _make(_config(core__kind=core))
+  sampled = speaker.sample(params, inputs, _keys(1))
+  relaxed = jax.device_get(speaker.relaxed(params, inputs, _keys(1), temperature=temperature,
+                                           straight_through=True))
+  np.testing.assert_array_equal(relaxed.actions, sampled.actions)
+  np.testing.assert_allclose(relaxed.symbols, np.eye(5)[relaxed.actions], atol=1e-6)
+  for name in ("log_probs", "entropies", "logits", "values", "q_values"):
+    np.testing.assert_allclose(getattr(relaxed, name), getattr(sampled, name), rtol=1e-4,
+                               atol=1e-5)
+
+
+@pytest.mark.parametrize("straight_through", [False, True])
+def test_forced_along_relaxed_symbols_it_thinks_the_same_again(straight_through):
+  speaker, params, inputs = _make(_config())
+  relaxed = speaker.relaxed(params, inputs, _keys(1), temperature=1.0,
+                            straight_through=straight_through)
+  forced = speaker.forced(params, inputs, relaxed.symbols)
+  assert relaxed.spoken is None
+  np.testing.assert_array_equal(forced.symbols, relaxed.symbols)
+  np.testing.assert_array_equal(forced.actions, relaxed.actions)
+  for name in ("log_probs", "entropies", "logits", "values", "q_values"):
+    np.testing.assert_allclose(getattr(forced, name), getattr(relaxed, name), rtol=1e-5, atol=1e-6)
+
+
+def _gradient(steps, straight_through, temperature=2.0):
+  """Gradient and symbols of `sum(weights * symbols)` over some steps, and the weights."""
+  config = _config()
+  speaker, params, inputs = _make(config)
+  weights = jax.random.normal(jax.random.PRNGKey(2), (_BATCH, 3, 5))
+  weights *= jnp.isin(jnp.arange(3), jnp.array(steps))[:, None]
+
+  @jax.jit
+  def gradient(params):
+    def score(params):
+      symbols = speaker.relaxed(params, inputs, _keys(1), temperature=temperature,
+                                straight_through=straight_through).symbols
+      return (weights * symbols).sum(), symbols
+    return jax.grad(score, has_aux=True)(params)
+
+  grads, symbols = jax.device_get(gradient(params))
+  return grads, symbols, np.asarray(weights)
+
+
+@pytest.mark.parametrize("straight_through", [False, True])
+def test_gradients_reach_the_speaker_through_its_symbols(straight_through):
+  grads, _, _ = _gradient([2], straight_through)
+  for module in ("state_adapter", "lstm/linear", "head/~/policy"):
+    assert np.abs(grads[f"speaker/~/{module}"]["w"]).max() > 1e-4
+  # The last symbol hangs on those before it: also their embeddings are learnt.
+  assert np.abs(grads["speaker/~/embed"]["embeddings"][:5]).min(axis=1).max() > 1e-5
+  for module in ("value", "dueling_state_value", "dueling_advantage"):
+    assert not np.any(grads[f"speaker/~/head/~/{module}"]["w"])
+
+
+def test_straight_through_has_the_gradient_of_the_soft_symbol():
+  # The first symbol: later ones are conditioned on whole symbols in one case, soft in the other.
+  soft_grads, soft, weights = _gradient([0], straight_through=False)
+  grads, hard, _ = _gradient([0], straight_through=True)
+  assert np.abs(hard[:, 0] - soft[:, 0]).max() > 0.1
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), grads,
+               soft_grads)
+  # By hand, as softmax has it: d sum(w y) / d logit_v = y_v (w_v - sum(w y)) / temperature.
+  soft, weights = soft[:, 0], weights[:, 0]
+  by_hand = soft * (weights - (weights * soft).sum(-1, keepdims=True)) / 2.0
+  np.testing.assert_allclose(grads["speaker/~/head/~/policy"]["b"], by_hand.sum(0), rtol=1e-4,
+                             atol=1e-5)
+
+
+def _ending():
+  """A speaker whose messages end, the same with messages of one length, parameters, inputs."""
+  config = _config()
+  fixed, params, inputs = _make(config)
+  config.message.variable_length = True
+  ending, _, _ = _make(config)
+  params = jax.device_get(params)
+  params["speaker/~/head/~/policy"]["b"] = np.array([1., 0, 0, 0, 0], np.float32)
+  return ending, fixed, params, inputs
+
+
+def _steps_spoken(actions):
+  """How many symbols each message has with its end symbol, counted in plain Python."""
+  counts = []
+  for message in actions.tolist():
+    counts.append(message.index(0) + 1 if 0 in message else len(message))
+  return counts
+
+
+def _check_ending(output, fixed):
+  """Nothing is said after the end, and up to it the same as a fixed-length speaker says."""
+  counts = _steps_spoken(output.actions)
+  assert set(counts) == {1, 2, 3}  # Messages of all lengths, or nothing is tested here.
+  spoken = np.arange(3) < np.array(counts)[:, None]
+  np.testing.assert_array_equal(output.spoken, spoken)
+  for name in ("actions", "log_probs", "entropies"):
+    assert not np.any(getattr(output, name)[~spoken]), name
+  for name in ("log_probs", "entropies", "logits", "values", "q_values"):
+    np.testing.assert_allclose(getattr(output, name)[spoken], getattr(fixed, name)[spoken],
+                               rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_is_said_after_the_end_symbol():
+  ending, fixed, params, inputs = _ending()
+  output = jax.device_get(ending.sample(params, inputs, _keys(1)))
+  forced = jax.device_get(fixed.forced(params, inputs, output.actions))
+  assert forced.spoken is None
+  _check_ending(output, forced)
+  # Up to the end they are the symbols that a fixed-length speaker draws with the same keys.
+  drawn = np.asarray(fixed.sample(params, inputs, _keys(1)).actions)
+  np.testing.assert_array_equal(output.actions, np.where(output.spoken > 0, drawn, 0))
+  assert np.any(drawn != output.actions)
+
+
+@pytest.mark.parametrize("straight_through", [False, True])
+def test_relaxed_messages_end_where_their_likeliest_symbols_do(straight_through):
+  ending, fixed, params, inputs = _ending()
+  kwargs = dict(temperature=1.0, straight_through=straight_through)
+  output = jax.device_get(ending.relaxed(params, inputs, _keys(1), **kwargs))
+  endless = jax.device_get(fixed.relaxed(params, inputs, _keys(1), **kwargs))
+  # What it says is not cut: the listener weighs the steps by itself.
+  np.testing.assert_allclose(output.symbols, endless.symbols, rtol=1e-5, atol=1e-6)
+  _check_ending(output, endless)
+
+
+def test_forced_along_its_greedy_messages_an_ending_speaker_thinks_the_same_again():
+  ending, fixed, params, inputs = _ending()
+  params["speaker/~/head/~/policy"]["b"][0] = 0.25  # Few greedy messages would go on else.
+  inputs = 3 * inputs
+  greedy = jax.device_get(ending.greedy(params, inputs))
+  forced = jax.device_get(ending.forced(params, inputs, greedy.actions))
+  for name in ("actions", "log_probs", "entropies", "spoken"):
+    np.testing.assert_allclose(getattr(forced, name), getattr(greedy, name), rtol=1e-5, atol=1e-6)
+  _check_ending(greedy, jax.device_get(fixed.forced(params, inputs, greedy.actions)))
+  assert fixed.greedy(params, inputs).spoken is None

@@ -5,7 +5,7 @@ its own JAX devices and runs `main`, so that a wrong option is answered in a ten
 the end of the interpreter itself matters, `spawn` starts `python -m socialized_learning.main`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import json
 import multiprocessing
 import os
@@ -144,6 +144,24 @@ def wait_until(condition: Any, command: Any = None) -> None:
     assert time.monotonic() < deadline, "waited in vain"
     assert command is None or command.is_running(), command.wait()
     time.sleep(0.002)
+
+
+def ends(processes: Sequence[subprocess.Popen]) -> list[Result]:
+  """How processes end."""
+  try:
+    return [Result(0, *process.communicate(timeout=200))._replace(status=process.returncode)
+            for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+
+
+def assert_refused(result: Result, *words: str) -> None:
+  """The command ended with one line on what is wrong, which contains the words."""
+  assert result.status == 2, result
+  assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1, result.stderr
+  for word in words:
+    assert word in result.stderr, result.stderr
 
 
 def strict_json(text: str) -> Any:

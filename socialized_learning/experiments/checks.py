@@ -1,0 +1,69 @@
+"""What can be wrong with any configuration, said in one line before anything is built."""
+
+from collections.abc import Iterable, Mapping
+import functools
+from typing import Any
+
+import jax
+from ml_collections import config_dict
+
+from socialized_learning.platform.errors import UserError
+
+_INTERVAL_TYPES = ("interval_type", "checkpoint_interval_type", "logging_interval_type")
+_COUNTS = ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
+           "save_checkpoint_interval", "max_checkpoints_to_keep")
+
+
+def require(condition: bool, message: str) -> None:
+  """Raises UserError with `message` unless `condition`."""
+  if not condition:
+    raise UserError(message)
+
+
+def at(config: config_dict.ConfigDict, path: str) -> Any:
+  """The value at a dotted path."""
+  return functools.reduce(lambda node, name: node[name], path.split("."), config)
+
+
+def check_run(config: config_dict.ConfigDict) -> None:
+  """Raises UserError for values that no run can have, of the settings all recipes share."""
+  check_at_least_1(config, _COUNTS)
+  check_not_negative(config, ("random_seed",))
+  for path, most in (("training_steps", 2**31 - 1), ("random_seed", 2**63 - 1)):
+    require(at(config, path) <= most, f"{path}={at(config, path)}: must be at most {most}")
+  for key in _INTERVAL_TYPES:
+    require(config[key] in ("steps", None),
+            f"{key}={config[key]!r}: intervals are counted in 'steps'")
+  num_devices = jax.device_count()
+  require(config.batch_size % num_devices == 0,
+          f"batch_size={config.batch_size} is not divisible by {num_devices} devices: use "
+          f"{-(-config.batch_size // num_devices) * num_devices}, or fewer devices")
+
+
+def check_at_least_1(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
+  """Raises UserError unless the values at `paths` are whole numbers from 1 on."""
+  for path in paths:
+    value = at(config, path)
+    require(value >= 1 and value % 1 == 0, f"{path}={value}: must be a whole number, at least 1")
+
+
+def check_not_negative(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
+  """Raises UserError if a value at `paths` is below 0."""
+  for path in paths:
+    require(at(config, path) >= 0, f"{path}={at(config, path)}: must not be negative")
+
+
+def check_layers(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
+  """Raises UserError unless the values at `paths` are sizes of layers."""
+  for path in paths:
+    sizes = at(config, path)
+    require(all(isinstance(size, int) and size >= 1 for size in sizes),
+            f"{path}={sizes}: every layer needs a whole number of units, at least 1")
+
+
+def check_choices(config: config_dict.ConfigDict, choices: Mapping[str, Iterable[str]]) -> None:
+  """Raises UserError unless the value at each path is one of its choices."""
+  for path, known in choices.items():
+    value = at(config, path)
+    require(value in known, f"{path}={value!r}: choose one of "
+            f"{', '.join(name or repr(name) for name in known)}")

@@ -1,0 +1,123 @@
+"""The speakers of a Lewis run as another experiment finds them: on disk, and not to be changed."""
+
+from collections.abc import Mapping
+import os
+from typing import Any
+
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from socialized_learning.experiments.checks import require
+from socialized_learning.platform import checkpoint_format
+from socialized_learning.platform import checkpoints
+from socialized_learning.platform import run_folder
+from socialized_learning.platform.errors import UserError
+from socialized_learning.population import stack
+
+SERIES = ("latest", "best")
+# What runs have that were made before these settings were.
+_EARLIER_MESSAGE = {"variable_length": False}
+
+
+def resolve(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
+           ) -> config_dict.ConfigDict:
+  """The configuration with all that it leaves to the Lewis run in its place.
+
+  Args:
+    config: a recipe of newcomers, see `configs.ease_of_learning_config`.
+    stored: the configuration of the run that is gone on with, None for a new one. Where it holds the
+      same speakers, the checkpoint stays the one that was the newest then.
+
+  Raises:
+    UserError: there is no such run, it is none of a Lewis game, or has no such speakers.
+  """
+  require(bool(config.speaker_checkpoint), "speaker_checkpoint is empty: name the folder of a Lewis "
+          "run, --config.speaker_checkpoint=RUN")
+  require(config.speaker_series in SERIES, f"speaker_series={config.speaker_series!r}: choose one of "
+          f"{', '.join(SERIES)}")
+  path = os.path.abspath(os.path.expanduser(config.speaker_checkpoint))
+  run = _lewis_config(path)
+  config = config.copy_and_resolve_references()
+  with config.unlocked():
+    config.speaker_checkpoint = path
+    config.speaker_step = _step(config, stored)
+    _fill(config, run)
+    config.speaker = config_dict.ConfigDict(run["speaker"])
+    config.message = config_dict.ConfigDict(_EARLIER_MESSAGE | run["message"])
+    # The speakers' eyes: inputs are centred by the data the speakers have learnt from.
+    config.data.centre = run["data"]["centre"]
+    config.data.speakers_name = run["data"]["name"]
+    config.data.dir = config.data.dir or run["data"]["dir"]
+  num_speakers = run["population"]["num_speakers"]
+  _check_speakers(config.speakers, num_speakers)
+  config.speakers = tuple(config.speakers) or tuple(range(num_speakers))
+  return config
+
+
+def load(config: config_dict.ConfigDict, init: Any) -> Any:
+  """Parameters of the speakers [S, …] that a resolved configuration names, NumPy arrays.
+
+  Args:
+    config: as `resolve` returns it.
+    init: () -> parameters of one speaker; only its shapes are computed.
+
+  Raises:
+    UserError: the checkpoint is gone or damaged, or holds other speakers than config.json says.
+  """
+  tree, _ = checkpoints.read_checkpoint(config.speaker_checkpoint, config.speaker_series,
+                                        config.speaker_step)
+  try:
+    population = tree["state"]["society"]["speakers"]["params"]
+    params = stack.take(population, np.asarray(config.speakers))
+    shapes = lambda agent: jax.tree.map(lambda x: (x.shape, x.dtype), agent)
+    one = jax.tree.map(lambda x: x[0], params)
+    same = shapes(one) == shapes(jax.eval_shape(init))
+  except (KeyError, IndexError) as error:
+    raise _differs(config) from error
+  if not same:
+    raise _differs(config)
+  return params
+
+
+def _differs(config: config_dict.ConfigDict) -> UserError:
+  return UserError(f"the checkpoint of step {config.speaker_step} in {config.speaker_checkpoint} does "
+                   "not hold the speakers that the config.json there describes: restore that file")
+
+
+def _lewis_config(path: str) -> dict[str, Any]:
+  """The configuration of a Lewis run."""
+  folder = run_folder.RunFolder.open(path, create=False)
+  require(folder.config.exists(), f"speaker_checkpoint={path}: there is no config.json, so this is not "
+          "the folder of a run")
+  run = folder.read_json(folder.config.name)
+  name = run.get("experiment") if isinstance(run, dict) else None
+  require(name == "lewis", f"speaker_checkpoint={path} is a run of {name!r}: name one of 'lewis'")
+  return run
+
+
+def _step(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None) -> int:
+  """The step of the checkpoint meant, which is there."""
+  path, series, step = config.speaker_checkpoint, config.speaker_series, config.speaker_step
+  if step is None and stored and (path, series) == (
+      stored.get("speaker_checkpoint"), stored.get("speaker_series")):
+    step = stored.get("speaker_step")
+  if step is None:
+    step = checkpoint_format.latest_step(path, series)
+  return checkpoints.read_info(path, series, step)["step"]
+
+
+def _fill(config: config_dict.ConfigDict, run: Mapping[str, Any]) -> None:
+  """Takes from the run, by the same name, whatever the configuration leaves open."""
+  for name, value in config.items():
+    if isinstance(value, config_dict.ConfigDict):
+      _fill(value, run.get(name, {}))
+    elif value is None and name in run:
+      config[name] = tuple(run[name]) if isinstance(run[name], list) else run[name]
+
+
+def _check_speakers(speakers: Any, num_speakers: int) -> None:
+  require(all(isinstance(s, int) and 0 <= s < num_speakers for s in speakers),
+          f"speakers={tuple(speakers)}: the run has {num_speakers}, counted from 0 to "
+          f"{num_speakers - 1}")
+  require(len(set(speakers)) == len(speakers), f"speakers={tuple(speakers)}: name each one once")

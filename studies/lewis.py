@@ -1,0 +1,208 @@
+"""Which findings of "Emergent Communication at Scale" show on the emoji game: makes docs/results/lewis.md.
+
+  python -m studies.lewis [--runs=runs/study_lewis] [--processes=2] [--page=docs/results/lewis.md]
+
+One pair, ten pairs and ten pairs with imitation, five seeds each, and on every run's speakers an
+ease-of-learning run. What is there already is not run again; the page is written at the end.
+Cost: about 40 minutes on 2 cores.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+import json
+import pathlib
+import platform
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from studies import runs
+
+_CONFIGS = "socialized_learning/configs"
+_SEEDS = range(5)
+_STEPS, _LESSON_STEPS = 4000, 1000
+_IMITATION = dict(interval=100, num_students=1, teacher="best")
+
+
+class Setting(NamedTuple):
+  """One kind of population."""
+  title: str
+  options: tuple[str, ...]
+
+
+def _population(size: int) -> tuple[str, ...]:
+  return runs.options("config.population",
+                      dict(num_speakers=size, num_listeners=size, num_pairs=size))
+
+
+SETTINGS = {
+    "one_pair": Setting("1 pair", _population(1)),
+    "ten_pairs": Setting("10 pairs", _population(10)),
+    "imitation": Setting("10 pairs + imitation",
+                         _population(10) + runs.options("config.imitation", _IMITATION)),
+}
+
+
+class Run(NamedTuple):
+  """What one seed of one setting left behind."""
+  game: Mapping[str, Any]  # summary.json of the game
+  lessons: Mapping[str, Any]  # summary.json of the ease of learning
+  last_valid: float  # validation accuracy after the last step
+
+
+def main(arguments: Sequence[str]) -> int:
+  """Makes what is missing, then the page; returns the exit status."""
+  parser = argparse.ArgumentParser(prog="python -m studies.lewis", description=__doc__,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument("--runs", type=pathlib.Path, default="runs/study_lewis")
+  parser.add_argument("--processes", type=int, default=2)
+  parser.add_argument("--page", type=pathlib.Path, default="docs/results/lewis.md")
+  flags = parser.parse_args(arguments)
+  try:
+    results = collect(flags.runs, flags.processes)
+  except runs.RunFailed as error:
+    print(f"error: {error}", file=sys.stderr)
+    return 1
+  flags.page.write_text(page(results), encoding="utf-8")
+  print(f"written: {flags.page}")
+  return 0
+
+
+def collect(folder: pathlib.Path, num_processes: int) -> dict[str, list[Run]]:
+  """Makes all runs that are missing and reads what they left, by setting."""
+  names = {setting: [f"{setting}-seed{seed}" for seed in _SEEDS] for setting in SETTINGS}
+  games = [runs.Job(names[setting][seed], _STEPS, (
+      f"--config={_CONFIGS}/lewis_config.py:emoji", f"--config.random_seed={seed}",
+      "--config.evaluation.interval=250", "--config.evaluation.checkpoint=best", *spec.options))
+           for seed in _SEEDS for setting, spec in SETTINGS.items()]
+  lessons = [runs.Job(f"{job.name}-lessons", _LESSON_STEPS, (
+      f"--config={_CONFIGS}/ease_of_learning_config.py",
+      f"--config.speaker_checkpoint={folder / job.name}", "--config.speaker_series=best"))
+             for job in games]
+  games = runs.run_all(games, folder, num_processes=num_processes)
+  lessons = runs.run_all(lessons, folder, num_processes=num_processes)
+  return {setting: [Run(games[name], lessons[f"{name}-lessons"], _last_valid(folder / name))
+                    for name in names[setting]] for setting in SETTINGS}
+
+
+def _last_valid(folder: pathlib.Path) -> float:
+  rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+  return next(row["accuracy"] for row in rows if row["split"] == "valid" and row["step"] == _STEPS)
+
+
+Measure = Callable[[Run], float]
+
+
+def _of(*path: str) -> Measure:
+  """Reads a number of a run's summaries, by its path."""
+
+  def read(run):
+    value: Any = run._asdict()
+    for name in path:
+      value = value[name]
+    return value
+
+  return read
+
+
+MEASURES: dict[str, Measure] = {
+    "test accuracy": _of("game", "test", "accuracy"),
+    "under noise": _of("game", "robustness", "accuracy"),
+    "drop under noise": _of("game", "robustness", "accuracy_drop"),
+    "topographic similarity": _of("game", "test", "topographic_similarity"),
+    "ease of learning (area)": _of("lessons", "ease_of_learning", "area_under_curve", "mean"),
+    "newcomers' test accuracy": _of("lessons", "test", "accuracy", "mean"),
+}
+_VOTE = {
+    "test accuracy": _of("game", "test", "accuracy_vote"),
+    "under noise": _of("game", "robustness", "accuracy_vote"),
+    "drop under noise": _of("game", "robustness", "accuracy_vote_drop"),
+}
+
+
+def page(results: Mapping[str, list[Run]]) -> str:
+  """The page in Markdown."""
+  some = results["one_pair"][0]
+  rows = [[SETTINGS[setting].title, *(runs.mean_and_error([read(run) for run in found])
+                                      for read in MEASURES.values())]
+          for setting, found in results.items()]
+  rows.append(["10 pairs + imitation + vote", *(
+      runs.mean_and_error([_VOTE[name](run) for run in results["imitation"]]) if name in _VOTE
+      else "as above" for name in MEASURES)])
+  overfit = [[SETTINGS[setting].title,
+              runs.mean_and_error([run.game["valid"]["accuracy"] for run in found]),
+              runs.mean_and_error([run.last_valid for run in found]),
+              runs.mean_and_error([run.game["evaluated"]["step"] for run in found], digits=0)]
+             for setting, found in results.items()]
+  return "\n".join([
+      "# Populations on the emoji game", "",
+      "Made by `python -m studies.lewis`; every number is read from the folders of its runs.", "",
+      f"- Data: `emoji`, {some.game['data']['kind']}: 1,119 drawings to learn from, 256 to choose "
+      "checkpoints by, 256 to be tested on.",
+      f"- Game: the `emoji` sweep, {_STEPS} steps, {len(_SEEDS)} seeds; the checkpoint is the best by "
+      "validation accuracy, looked at every 250 steps, as published.",
+      f"- Test: every game is one among {some.game['test']['num_candidates']} drawings; a blind guess "
+      f"is right {some.game['test']['chance']:.4f} of the time. Noise: "
+      f"{some.game['robustness']['noise']} standard deviations of each feature, both views.",
+      f"- Imitation: every {_IMITATION['interval']} steps {_IMITATION['num_students']} speaker imitates "
+      f"the {_IMITATION['teacher']} of those drawn (the published choice for ten pairs on ImageNet). "
+      "On validation, one seed, 4 students or every 10 steps were worse.",
+      f"- Ease of learning: 3 fresh listeners for each speaker, {_LESSON_STEPS} steps; area under the "
+      "curve of training accuracy (1 would be perfect from the first step), and what they reach on "
+      "the test drawings.",
+      f"- Machine: {platform.machine()} CPU, {some.game['device_kind']}, one core a run.", "",
+      "Means and standard errors over seeds.", "",
+      runs.table(["", *MEASURES], rows), "",
+      "How much is overfitting: validation accuracy of the checkpoint chosen, and after the last step.",
+      "", runs.table(["", "chosen", f"after {_STEPS} steps", "chosen at step"], overfit), "",
+      "## The published findings, on these data", "",
+      "A difference counts if it is more than two standard errors from nothing (Welch).", "",
+      runs.table(["published", "difference here", "here"], findings(results)), "",
+      "A thousand drawings are not a million photographs: agents that see each drawing hundreds of "
+      "times overfit, and what regularises them is not what helps at the published scale.", ""])
+
+
+def findings(results: Mapping[str, list[Run]]) -> list[list[str]]:
+  """Rows of the table of findings: what was published, the difference here, what that says."""
+  numbers = lambda setting, read: [read(run) for run in results[setting]]
+  accuracy, drop = MEASURES["test accuracy"], MEASURES["drop under noise"]
+  compared = [
+      ("more pairs alone hardly generalise better (CelebA +2.1, ImageNet -0.3 points)",
+       numbers("ten_pairs", accuracy), numbers("one_pair", accuracy)),
+      ("imitation makes ten pairs generalise better (+0.8, +1.0)",
+       numbers("imitation", accuracy), numbers("ten_pairs", accuracy)),
+      ("a vote of the listeners is better than one of them (+0.4, +0.2)",
+       numbers("imitation", _VOTE["test accuracy"]), numbers("imitation", accuracy)),
+      ("ten pairs lose less under noise than one (CelebA -0.3, ImageNet -4.3)",
+       numbers("ten_pairs", drop), numbers("one_pair", drop)),
+      ("imitation makes the loss under noise smaller (-2.1, -1.1)",
+       numbers("imitation", drop), numbers("ten_pairs", drop)),
+  ]
+  rows = [[text, *_compare(first, second)] for text, first, second in compared]
+  every = [run for found in results.values() for run in found]
+  for text, name in (
+      ("topographic similarity says nothing about generalisation (not significant)",
+       "topographic similarity"),
+      ("ease and transfer of learning go with generalisation (correlation above 0.9)",
+       "newcomers' test accuracy")):
+    correlation = stats.spearmanr([MEASURES[name](run) for run in every],
+                                  [accuracy(run) for run in every])
+    rows.append([text, f"Spearman {correlation.statistic:+.2f}, p = {correlation.pvalue:.2g}",
+                 "goes together" if correlation.pvalue < 0.05 and correlation.statistic > 0 else
+                 "goes against" if correlation.pvalue < 0.05 else "no relation seen"])
+  return rows
+
+
+def _compare(first: Sequence[float], second: Sequence[float]) -> tuple[str, str]:
+  """The difference of two means in points, and whether it is one."""
+  difference = 100 * (np.mean(first) - np.mean(second))
+  error = 100 * np.hypot(stats.sem(first), stats.sem(second))
+  says = "no difference seen" if abs(difference) <= 2 * error else (
+      "higher" if difference > 0 else "lower")
+  return f"{difference:+.1f} ± {error:.1f} points", says
+
+
+if __name__ == "__main__":
+  sys.exit(main(sys.argv[1:]))
