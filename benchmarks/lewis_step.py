@@ -22,26 +22,13 @@ SIZES = ("batch", "input", "vocab", "length", "speaker_hidden", "listener_hidden
          "pairs")
 
 
-class _Parser(argparse.ArgumentParser):
-  """Says what is wrong in one line."""
-
-  def error(self, message: str):
-    self.exit(2, f"error: {message}\n")
-
-
-def _positive(text: str) -> int:
-  if not text.isdecimal() or int(text) < 1:
-    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-  return int(text)
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
   """The flags; exits with status 2 and one line for wrong ones."""
-  parser = _Parser(prog=f"python -m benchmarks.{BENCHMARK}", description=__doc__,
+  parser = measure.Parser(prog=f"python -m benchmarks.{BENCHMARK}", description=__doc__,
                    formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
 
   def number(name, default, meaning):
-    parser.add_argument(f"--{name}", type=_positive, default=default, metavar="N",
+    parser.add_argument(f"--{name}", type=measure.positive, default=default, metavar="N",
                         help=f"{meaning} ({default})")
 
   number("batch", 1024, "games of a batch")

@@ -4,6 +4,7 @@ Every system is measured in a process of its own (`in_fresh_process`), so that c
 memory peaks and thread pools of one do not touch another.
 """
 
+import argparse
 from collections.abc import Callable, Sequence
 import json
 import os
@@ -29,6 +30,20 @@ class MeasurementError(Exception):
   """A system did not live to be measured; its own complaint is on the standard error stream."""
 
 
+class Parser(argparse.ArgumentParser):
+  """Says what is wrong in one line, with exit status 2."""
+
+  def error(self, message: str):
+    self.exit(2, f"error: {message}\n")
+
+
+def positive(text: str) -> int:
+  """The type of a flag that counts something."""
+  if not text.isdecimal() or int(text) < 1:
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+  return int(text)
+
+
 def measure(build: Callable[[], System], *, num_steps: int, matmul_size: int) -> dict[str, Any]:
   """Builds a system in this process, trains it and says how that went.
 
@@ -46,7 +61,7 @@ def measure(build: Callable[[], System], *, num_steps: int, matmul_size: int) ->
   system = build()
   system.step()
   first = time.perf_counter() - started
-  seconds = statistics.median(_seconds(system.step) for _ in range(num_steps))
+  seconds = statistics.median(seconds_of(system.step) for _ in range(num_steps))
   peak = peak_memory_gib()  # Before the matrices below are made.
   matmul = matmul_gflops(matmul_size)
   flops = system.count_flops()
@@ -63,7 +78,8 @@ def measure(build: Callable[[], System], *, num_steps: int, matmul_size: int) ->
   })
 
 
-def _seconds(function: Callable[[], Any]) -> float:
+def seconds_of(function: Callable[[], Any]) -> float:
+  """How long a call takes."""
   started = time.perf_counter()
   function()
   return time.perf_counter() - started
@@ -83,7 +99,7 @@ def matmul_gflops(size: int, repeats: int = 5) -> float:
   product = jax.jit(lambda a, b: a @ b)
   run = lambda: product(left, right).block_until_ready()
   run()  # Compiles.
-  return 2 * size**3 / min(_seconds(run) for _ in range(repeats)) / 1e9
+  return 2 * size**3 / min(seconds_of(run) for _ in range(repeats)) / 1e9
 
 
 def machine() -> dict[str, Any]:

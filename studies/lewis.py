@@ -1,4 +1,4 @@
-"""Which findings of "Emergent Communication at Scale" show on the emoji game: makes docs/results/lewis.md.
+"""Which findings of "Emergent Communication at Scale" show on emoji: makes docs/results/lewis.md.
 
   python -m studies.lewis [--runs=runs/study_lewis] [--processes=2] [--page=docs/results/lewis.md]
 

@@ -1,8 +1,8 @@
 """The listener: reads a message and recognises what it is about.
 
-Embedding -> core from the zero state -> output at the message's end -> head. The `cpc` head projects the message and
-each candidate to one space, where the game compares them; the `multi_mlp` head answers with logits
-for every label; the `image` head draws.
+Embedding -> core from the zero state -> output at the message's end -> head. The `cpc` head projects
+the message and each candidate to one space, where the game compares them; the `multi_mlp` head
+answers with logits for every label; the `image` head draws.
 
 Shapes: `B` batch, `T` message length, `K` projection.
 Source: Chaabouni et al. 2022, "Emergent Communication at Scale", section 3.

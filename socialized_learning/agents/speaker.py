@@ -90,7 +90,7 @@ class _SpeakerModule(hk.Module):
       if not straight_through:
         return soft
       hard = jax.nn.one_hot(jnp.argmax(scores, axis=-1), soft.shape[-1], dtype=soft.dtype)
-      return hard + soft - jax.lax.stop_gradient(soft)
+      return hard + (soft - jax.lax.stop_gradient(soft))  # In this order it is one-hot exactly.
 
     features, symbols = self._unroll_choices(inputs, noise, choose)
     return self._output(features, jnp.argmax(symbols, axis=-1).astype(jnp.int32), symbols)

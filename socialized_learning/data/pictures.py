@@ -20,8 +20,8 @@ def with_pictures(split: Split, size: int) -> Split:
     UserError: the set holds no pictures.
   """
   if split.images is None or not split.resident:
-    raise UserError(f"{split.name} holds no pictures to reconstruct: use emoji, emoji_people or mnist5k, "
-                    "or another task")
+    raise UserError(f"{split.name} holds no pictures to reconstruct: use emoji, emoji_people or "
+                    "mnist5k, or another task")
   images = split.images.astype(np.float32) / 127.5 - 1
   if images.shape[1:3] != (size, size):
     shape = (len(images), size, size, images.shape[-1])

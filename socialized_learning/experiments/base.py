@@ -227,8 +227,9 @@ def check_finite(first_step: int, metrics: Mapping[str, np.ndarray]) -> None:
     place = int(np.argmax(anywhere))
     # The loss says more to a user than the terms it is made of.
     name = min((name for name in bad if bad[name][place]), key=lambda n: (n != "loss", n))
-    values = np.atleast_1d(metrics[name][place])
-    raise NonFiniteError(first_step + place, name, float(values[~np.isfinite(values)][0]))
+    values = np.ravel(metrics[name][place])
+    is_bad = np.isinf(values) if name in OCCASIONAL else ~np.isfinite(values)
+    raise NonFiniteError(first_step + place, name, float(values[is_bad][0]))
 
 
 def check_state(step: int, state: Any) -> None:

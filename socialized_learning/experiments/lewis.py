@@ -11,7 +11,6 @@ import emcom_datasets
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
-import numpy as np
 
 from socialized_learning import agents
 from socialized_learning import games

@@ -27,14 +27,15 @@ BEST_BY = ("valid/accuracy", "valid/accuracy_vote", "valid/loss", "valid/topogra
 
 _AT_LEAST_1 = (
     "speaker.torso.vocab_size", "speaker.torso.embed_dim", "speaker.core.hidden_size",
-    "speaker.embed_dim", "speaker.unroll", "listener.core.hidden_size", "listener.embed_dim", "listener.unroll",
+    "speaker.embed_dim", "speaker.unroll", "listener.core.hidden_size", "listener.embed_dim",
+    "listener.unroll",
     "population.num_speakers", "population.num_listeners", "population.num_pairs",
     "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
 _AT_LEAST_0 = (
-    "data.noise", "imitation.interval", "reset.interval", "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise",
-    "speaker_loss.length_cost", "speaker_optimiser.learning_rate",
-    "speaker_optimiser.max_grad_norm", "listener_optimiser.learning_rate",
-    "listener_optimiser.max_grad_norm")
+    "data.noise", "imitation.interval", "reset.interval", "speaker_loss.length_cost",
+    "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise",
+    *(f"{agent}_optimiser.{name}" for agent in ("speaker", "listener")
+      for name in ("learning_rate", "max_grad_norm", "skip_grad_norm")))
 
 
 def check_config(config: config_dict.ConfigDict) -> None:

@@ -76,8 +76,8 @@ def standard_error(values: npt.ArrayLike) -> float:
 
 def _check(steps: npt.ArrayLike, values: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
   steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
-  if steps.ndim != 1 or not len(steps) or len(values) != len(steps):
+  if steps.ndim != 1 or not len(steps) or values.shape[:1] != steps.shape:
     raise ValueError(f"{values.shape} values do not belong to steps of shape {steps.shape}")
-  if np.any(np.diff(steps, prepend=0) <= 0):
+  if not np.all(np.diff(steps, prepend=0) > 0):
     raise ValueError(f"steps must rise from above 0, got {steps}")
   return steps, values

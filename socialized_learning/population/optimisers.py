@@ -13,8 +13,8 @@ def make_optimiser(config: config_dict.ConfigDict) -> optax.GradientTransformati
 
   Args:
     config: `name`, `learning_rate`, `b1`, `b2`, `eps` (Adam's), `weight_decay` (AdamW's), `momentum`
-      (SGD's), `max_grad_norm`, above which the gradient is scaled down, and `skip_grad_norm`, above
-      which the step is left out and the optimiser's state stays (0: never).
+      (SGD's), `max_grad_norm`, above which the gradient is scaled down, and `skip_grad_norm`, from
+      which on the step is left out and the optimiser's state stays (0: never).
   """
   if config.name == "sgd":
     optimiser = optax.sgd(config.learning_rate, momentum=config.momentum or None)

@@ -5,21 +5,19 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
 from socialized_learning.platform import checkpoints
-from tests.emcom_datasets import prepared
 from tests.experiments import cli
 from tests.platform import toy
 
 # Options of a run for all tests of stopping and going on: what is logged, validated and saved never coincides.
 _STEPS = 120
-_RUN = ("--config.training_steps=120", "--config.log_train_data_interval=20",
+# All that is random or occasional in a population happens in it.
+_RUN = ("--config.training_steps=120", "--config.imitation.interval=10",
+        "--config.reset.interval=40", "--config.log_train_data_interval=20",
         "--config.save_checkpoint_interval=30", "--config.evaluation.interval=30")
 _DEVICES = {1: {"devices": 1}, 4: {"devices": 4, "quick": True}}
 _NUM_ITEMS, _NUM_SPEAKERS, _LENGTH, _VOCABULARY = 64, 2, 3, 5  # Of the debug sweep's test split.

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from tests.emcom_datasets import prepared
@@ -59,11 +60,23 @@ def test_sweeps_of_prepared_sets(line, data_dir, tmp_path):
     return line.start(*_TINY, *options, f"--config.data.dir={data_dir}",
                       f"--workdir={tmp_path / sweep}", sweep=sweep, quick=True)
 
-  commands = {"celeba": start("celeba"), "imagenet_imitation": start("imagenet_imitation", *three)}
+  elsewhere = ("--config.evaluation.transfer=byol_imagenet2012", "--config.evaluation.official=True",
+               "--config.evaluation.num_candidates=5", "--config.evaluation.similarity_over=inputs")
+  commands = {"celeba": start("celeba", *elsewhere),
+              "imagenet_imitation": start("imagenet_imitation", *three)}
   celeba, imitation = (_summary_of(command, tmp_path / sweep)
                        for sweep, command in commands.items())
   assert celeba["data"] == {"name": "byol_celeb_a2", "kind": "real"}
   assert cli.lines(tmp_path / "celeba/messages.jsonl")[3]["name"] == "test_000003.jpg"
+  assert celeba["transfer"]["data"] == {"name": "byol_imagenet2012", "kind": "real", "split": "test"}
+  assert celeba["out_of_distribution"]["data"]["split"] == "test_official"
+  robustness = celeba["robustness"]
+  assert robustness["noise"] == 0.5
+  assert robustness["accuracy_drop"] == celeba["test"]["accuracy"] - robustness["accuracy"]
+  for name in ("robustness", "transfer", "out_of_distribution"):
+    assert celeba[name]["num_candidates"] == 5 and 0 <= celeba[name]["accuracy"] <= 1
+  splits = {row["split"] for row in cli.lines(tmp_path / "celeba/metrics.jsonl")}
+  assert {"robustness", "transfer", "out_of_distribution"} <= splits
   assert imitation["test"]["edit_distance"] >= 0
   losses = [row["imitation_loss"] for row in cli.lines(
       tmp_path / "imagenet_imitation/metrics.jsonl") if row["split"] == "train"]
@@ -72,6 +85,32 @@ def test_sweeps_of_prepared_sets(line, data_dir, tmp_path):
   imagenet = _summary_of(start("imagenet"), tmp_path / "imagenet")
   assert imagenet["test"]["edit_distance"] is None  # There is one speaker.
   assert cli.lines(tmp_path / "imagenet/messages.jsonl")[3]["name"] is None
+
+
+def test_channels_and_messages_that_end(line, tmp_path):
+  ends = ("--config.message.variable_length=True", "--config.speaker_loss.length_cost=0.01")
+  variants = {
+      "gumbel_softmax": ("--config.channel.kind=gumbel_softmax", *ends),
+      "straight_through": ("--config.channel.kind=straight_through",),
+      "sampled": ends,
+  }
+  commands = {name: line.start(*options, f"--workdir={tmp_path / name}", quick=True)
+              for name, options in variants.items()}
+  for name, command in commands.items():
+    result = command.wait()
+    assert result.status == 0 and not result.stderr, result
+    summary = cli.strict_json((tmp_path / name / "summary.json").read_text())
+    said = [row["message"] for row in cli.lines(tmp_path / name / "messages.jsonl")]
+    train = [row for row in cli.lines(tmp_path / name / "metrics.jsonl") if row["split"] == "train"]
+    relaxed = name != "sampled"
+    assert all(("policy_loss" in row) != relaxed for row in train)
+    if name == "straight_through":
+      assert {len(message) for message in said} == {3} and "message_length" not in summary["test"]
+      continue
+    assert all(0 not in message and len(message) <= 3 for message in said)  # Symbol 0 is the end.
+    assert summary["test"]["message_length"] == pytest.approx(np.mean([len(m) for m in said]))
+    assert all(0 <= row["message_length"] <= 3 for row in train)
+    assert all(("length_loss" in row) == relaxed for row in train)
 
 
 def test_damaged_data(line, data_dir, tmp_path):

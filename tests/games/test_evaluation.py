@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from socialized_learning import agents
 from socialized_learning import games
 from socialized_learning.data import feeder
 from socialized_learning.games import evaluation
@@ -110,3 +111,52 @@ def test_chance():
   assert language_report.chance(settings.listener_loss, {}, 50) == 0.02
   settings.listener_loss.update(kind="classification", questions=("a", "b"))
   assert language_report.chance(settings.listener_loss, {"a": 4, "b": 2}, 50) == 0.375
+
+
+def _class_rooms(settings, batch):
+  """Players, the parameters of two speakers and of three listeners of each, and a view."""
+  speaker = agents.make_speaker(settings.speaker, settings.message)
+  listener = agents.make_listener(settings.listener, settings.message, {"image": 1})
+  random = np.random.default_rng(0)
+  inputs = random.normal(size=(batch, 16)).astype(np.float32)
+  view = games.View(inputs, inputs, {"image": random.uniform(size=(batch, 32, 32, 1))},
+                    np.arange(batch))
+
+  def init(key):
+    said = jnp.zeros((batch, settings.message.length), jnp.int32)
+    keys = jax.random.split(key, 6)
+    return (jax.vmap(lambda k: speaker.init(k, inputs))(keys[:2]),
+            jax.vmap(jax.vmap(lambda k: listener.init(k, said, inputs)))(keys.reshape(2, 3, 2)))
+
+  return speaker, listener, init, view
+
+
+def test_examiner_equals_a_loop_over_speakers_and_their_own_listeners():
+  settings = world.config()
+  settings.listener_loss.num_distractors = 2  # In training: an examination is among all.
+  speaker, listener, init, view = _class_rooms(settings, batch=5)
+  speakers, listeners = jax.device_get(jax.jit(init)(jax.random.PRNGKey(0)))
+  examined = jax.device_get(evaluation.make_examiner(speaker, listener, settings.listener_loss)(
+      speakers, listeners, view))
+  say, hear = jax.jit(speaker.greedy), jax.jit(listener.apply)
+  for s in range(2):
+    said = say(stack.take(speakers, s), view.speaker_inputs).actions
+    for i in range(3):
+      heard = jax.device_get(hear(stack.take(listeners, (s, i)), said, view.listener_inputs))
+      unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (heard.message, heard.target)]
+      scores = (2 * unit[0] @ unit[1].T - 2) / settings.listener_loss.temperature
+      loss = -np.diag(scores - np.log(np.exp(scores).sum(1, keepdims=True)))
+      np.testing.assert_allclose(examined.loss[s, i], loss, rtol=1e-4)
+      np.testing.assert_array_equal(examined.accuracy[s, i], scores.argmax(1) == np.arange(5))
+  assert examined.loss.shape == (2, 3, 5)
+  assert len(np.unique(examined.loss.round(4))) == 30  # No two of them are alike.
+
+
+def test_examiner_of_listeners_that_draw_knows_no_accuracy():
+  settings = world.config()
+  settings.listener.head.kind, settings.listener_loss.kind = "image", "reconstruction"
+  speaker, listener, init, view = _class_rooms(settings, batch=5)
+  examine = evaluation.make_examiner(speaker, listener, settings.listener_loss)
+  params = jax.eval_shape(init, jax.random.PRNGKey(0))
+  examined = jax.eval_shape(examine, *params, view)
+  assert examined.loss.shape == (2, 3, 5) and examined.accuracy is None

@@ -163,11 +163,3 @@ def test_gradient_norms_are_logged_and_metrics_are_finite_for_one_pair():
   _, metrics = made.update(society, world.view(), key)
   assert {"loss", "accuracy", "speaker_grad_norm", "listener_grad_norm"} <= metrics.keys()
   assert all(np.isfinite(value) for value in metrics.values())
-
-
-def test_auto_mapping_by_size():
-  settings = world.config()
-  assert collaboration.mapping("auto", settings, 128) == "vmap"
-  settings.listener.core.hidden_size = 512
-  assert collaboration.mapping("auto", settings, 1024) == "map"
-  assert collaboration.mapping("vmap", settings, 1024) == "vmap"

@@ -1,0 +1,207 @@
+"""Ease and transfer of learning through the command line, on the run folders of small Lewis games."""
+
+import json
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from socialized_learning.metrics import learning_curves
+from socialized_learning.platform import checkpoints
+from tests.experiments import cli
+
+_STEPS = 40
+_RECIPE = cli.RECIPE.with_name("ease_of_learning_config.py")
+_LESSONS = ("--config.training_steps=40", "--config.log_train_data_interval=10",
+            "--config.save_checkpoint_interval=10", "--config.evaluation.interval=20",
+            "--config.num_listeners=2", "--config.updates_per_call=5")
+_SMALL = ("--config.speaker.core.hidden_size=4", "--config.listener.core.hidden_size=4",
+          "--config.batch_size=8", "--config.evaluation.num_candidates=8",
+          "--config.evaluation.similarity_items=20", "--config.training_steps=2",
+          "--config.evaluation.interval=0")
+
+
+@pytest.fixture(name="runs", scope="module")
+def _runs(line, tmp_path_factory):
+  """Folders of Lewis runs, by their sweep."""
+  root = tmp_path_factory.mktemp("runs")
+  commands = [line.start(f"--workdir={root / 'debug'}", quick=True),
+              line.start(*_SMALL, f"--workdir={root / 'people'}", sweep="emoji_people", quick=True)]
+  for command in commands:
+    result = command.wait()
+    assert result.status == 0 and not result.stderr, result
+  return root
+
+
+def _start(line, run, folder, *options, task="discrimination", **kwargs):
+  return line.start(*_LESSONS, f"--config.speaker_checkpoint={run}", f"--workdir={folder}", *options,
+                    recipe=f"{_RECIPE}:{task}", **{"quick": True} | kwargs)
+
+
+def _summary(folder):
+  return cli.strict_json((folder / "summary.json").read_text())
+
+
+@pytest.fixture(name="whole", scope="module")
+def _whole(line, runs, tmp_path_factory):
+  """The folder of lessons without interruption, on all speakers of the debug run."""
+  folder = tmp_path_factory.mktemp("lessons") / "run"
+  result = _start(line, runs / "debug", folder).wait()
+  assert result.status == 0 and not result.stderr, result
+  assert "all, error over speakers" in result.stdout and "hearing nothing: accuracy 0.0625" in result.stdout
+  return folder
+
+
+def test_curves_are_those_of_the_metrics(whole):
+  summary, rows = _summary(whole), cli.lines(whole / "metrics.jsonl")
+  train = [row for row in rows if row["split"] == "train"]
+  assert summary["curve"]["step"] == [row["step"] for row in train] == [10, 20, 30, 40]
+  accuracy = np.array([row["accuracy_per_listener"] for row in train])
+  assert accuracy.shape == (4, 2, 2)  # Points, speakers, listeners.
+  np.testing.assert_array_equal(np.moveaxis(accuracy, 0, -1), summary["curve"]["accuracy"])
+  np.testing.assert_allclose([row["accuracy"] for row in train], accuracy.mean(axis=(1, 2)))
+  ease = summary["ease_of_learning"]
+  np.testing.assert_allclose(ease["area_under_curve"]["values"], accuracy.mean(axis=0))
+  means = accuracy.mean(axis=(0, 2))
+  np.testing.assert_allclose(ease["area_under_curve"]["standard_error"],
+                             learning_curves.standard_error(means))
+  last = next(row for row in rows if row["split"] == "ease_of_learning")
+  assert last["step"] == _STEPS
+  assert last["area_under_curve"] == ease["area_under_curve"]["mean"]
+  assert last["steps_to_50_per_listener"] == ease["steps_to_50"]["values"]
+
+
+def test_summary(whole, runs):
+  summary = _summary(whole)
+  assert summary["experiment"] == "ease_of_learning" and summary["task"] == "discrimination"
+  assert summary["speakers"] == {"run": str(runs / "debug"), "series": "latest", "step": 20,
+                                 "indices": [0, 1], "messages": "greedy"}
+  assert summary["data"] == {"name": "dummy", "kind": "synthetic"}
+  assert summary["blind"] == {"accuracy": 1 / 16} and summary["num_listeners"] == 2
+  for split in ("valid", "test"):
+    assert np.shape(summary[split]["accuracy"]["values"]) == (2, 2)
+    assert summary[split]["accuracy"]["standard_error_over"] == "speakers"
+  # Untrained speakers, tiny listeners: but not nothing.
+  assert summary["test"]["accuracy"]["mean"] > 1.5 / 16
+  config = cli.strict_json((whole / "config.json").read_text())
+  assert config["batch_size"] == 16 and config["listener"]["core"]["hidden_size"] == 8
+  assert config["message"] == {"vocab_size": 5, "length": 3, "variable_length": False}
+
+
+def test_speakers_are_not_touched(whole, runs):
+  before = {path: path.stat().st_mtime_ns for path in (runs / "debug").rglob("*")}
+  tree, _ = checkpoints.read_checkpoint(whole)
+  assert set(tree["state"]) == {"listeners", "step"}
+  assert before == {path: path.stat().st_mtime_ns for path in (runs / "debug").rglob("*")}
+
+
+def test_killed_and_resumed(line, whole, runs, tmp_path):
+  folder = tmp_path / "run"
+  command = _start(line, runs / "debug", folder)
+  cli.wait_until((folder / "checkpoints/latest/20").exists, command)
+  command.send(signal.SIGKILL)
+  assert command.wait().status == -signal.SIGKILL
+  result = _start(line, runs / "debug", folder).wait()
+  assert result.status == 0 and "resumed at step" in result.stdout, result
+  assert cli.lines(folder / "metrics.jsonl") == cli.lines(whole / "metrics.jsonl")
+  mine, theirs = cli.arrays(folder, _STEPS), cli.arrays(whole, _STEPS)
+  assert mine.keys() == theirs.keys()
+  for name, array in mine.items():
+    np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+  summaries = [_summary(f) for f in (folder, whole)]
+  for summary in summaries:
+    del summary["wall_seconds"], summary["steps_per_second"]
+  assert summaries[0] == summaries[1]
+
+
+def test_a_run_that_goes_on_keeps_to_its_checkpoint(line, whole, runs, tmp_path):
+  grown = shutil.copytree(runs / "debug", tmp_path / "debug")
+  folder = tmp_path / "lessons"
+  assert _start(line, grown, folder).wait().status == 0
+  newer = grown / "checkpoints/latest"
+  shutil.copytree(newer / "20", newer / "30")  # The speakers have learnt on since.
+  result = _start(line, grown, folder, "--config.training_steps=50").wait()
+  assert result.status == 0 and _summary(folder)["speakers"]["step"] == 20, result
+  assert _summary(folder)["curve"]["step"][-1] == 50
+
+
+def test_a_part_of_the_speakers_learns_the_same(line, whole, runs, tmp_path):
+  folder = tmp_path / "run"
+  result = _start(line, runs / "debug", folder, "--config.speakers=(1,)", devices=4).wait()
+  assert result.status == 0 and "all, error over listeners" in result.stdout, result
+  mine, theirs = _summary(folder), _summary(whole)
+  assert mine["speakers"]["indices"] == [1] and mine["devices"] == 4
+  np.testing.assert_allclose(mine["test"]["loss"]["values"], theirs["test"]["loss"]["values"][1:],
+                             rtol=1e-3)
+
+
+_TASKS = {"classes": ["class"], "attributes": ["shape", "colour", "size"]}
+
+
+def test_transfer_tasks(line, runs, tmp_path):
+  folders = {task: tmp_path / task for task in (*_TASKS, "reconstruction")}
+  commands = {task: _start(line, runs / "debug", folders[task], task=task) for task in _TASKS}
+  commands["reconstruction"] = _start(
+      line, runs / "people", folders["reconstruction"], "--config.training_steps=10",
+      "--config.batch_size=8", "--config.num_listeners=1", "--config.evaluation.interval=0",
+      task="reconstruction")
+  for task, command in commands.items():
+    result = command.wait()
+    assert result.status == 0 and not result.stderr, result
+  for task, questions in _TASKS.items():
+    config = cli.strict_json((folders[task] / "config.json").read_text())
+    assert config["listener_loss"]["questions"] == questions
+    assert 0 < _summary(folders[task])["test"]["accuracy"]["mean"] <= 1
+  drawn = _summary(folders["reconstruction"])
+  assert drawn["data"]["kind"] == "real" and set(drawn["ease_of_learning"]) == {"area_under_curve"}
+  assert set(drawn["test"]) == {"loss"} and drawn["blind"]["loss"] > 0
+  assert drawn["curve"]["loss"][0][0][-1] > 0 and "accuracy" not in drawn["curve"]
+
+
+_WRONG = {
+    "--config.speaker_checkpoint=": ("speaker_checkpoint is empty", "--config.speaker_checkpoint=RUN"),
+    "--config.speaker_checkpoint=/nowhere": ("there is no run folder /nowhere",),
+    "--config.speaker_checkpoint=/": ("no config.json",),
+    "--config.speaker_step=7": ("no 'latest' checkpoint of step 7", "steps 10, 20"),
+    "--config.speaker_series=worst": ("latest, best",),
+    "--config.speakers=(0,2)": ("the run has 2, counted from 0 to 1",),
+    "--config.speakers=(1,1)": ("name each one once",),
+    "--config.messages=sung": ("greedy, sampled",),
+    "--config.task=chess": ("discrimination, classes, attributes, reconstruction",),
+    "--config.num_listeners=0": ("num_listeners=0", "at least 1"),
+    "--config.data.name=emoji": ("its inputs are (128,)", "(16,)", "the same input size"),
+    "--config.listener_loss.questions=('class',)": ("'discrimination'", "nothing to ask for"),
+    "--config.batch_size=257": ("at most 256",),
+    "--config.evaluation.num_candidates=65": ("2 to 64",),
+    "--config.evaluation.checkpoint=best": ("choose one of latest",),
+    "--config.mapping=treasure": ("auto, vmap, map",),
+}
+
+
+@pytest.mark.parametrize("option", _WRONG)
+def test_wrong_option(line, runs, tmp_path, option):
+  cli.assert_refused(_start(line, runs / "debug", tmp_path / "run", option).wait(), *_WRONG[option])
+  assert not (tmp_path / "run").exists()
+
+
+def test_tasks_that_the_data_cannot_give(line, runs, tmp_path):
+  folder = tmp_path / "run"
+  refused = lambda task, *words: cli.assert_refused(
+      _start(line, runs / "debug", folder, task=task).wait(), *words)
+  refused("chess", "unknown task 'chess'", "discrimination, classes")
+  refused("reconstruction", "dummy holds no pictures")
+  assert not folder.exists()
+
+
+def test_runs_that_cannot_teach(line, whole, runs, tmp_path):
+  folder = tmp_path / "lessons"
+  cli.assert_refused(_start(line, whole, folder).wait(), "run of 'ease_of_learning'")
+  changed = shutil.copytree(runs / "debug", tmp_path / "changed")
+  config = cli.strict_json((changed / "config.json").read_text())
+  config["speaker"]["core"]["hidden_size"] = 9
+  (changed / "config.json").write_text(json.dumps(config))
+  cli.assert_refused(_start(line, changed, folder).wait(), "does not hold the speakers", "config.json")
+  victim = max((changed / "checkpoints/latest/20").rglob("*"), key=lambda path: path.stat().st_size)
+  victim.write_bytes(victim.read_bytes()[:-1])
+  cli.assert_refused(_start(line, changed, folder).wait(), "latest/20 is damaged")
