@@ -30,18 +30,13 @@ _CONFIGS = pathlib.Path(__file__).parents[1] / "socialized_learning/configs"
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
   """The flags; exits with status 2 and one line for wrong ones."""
-  parser = measure.Parser(prog=f"python -m benchmarks.{BENCHMARK}", description=__doc__,
-                          formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-
-  def number(name, default, meaning):
-    parser.add_argument(f"--{name}", type=measure.positive, default=default, metavar="N",
-                        help=f"{meaning} ({default})")
-
-  number("speakers", 10, "speakers of the population")
-  number("listeners", 3, "newcomers for each speaker")
-  number("steps", 1000, "steps of a run")
-  number("measured_steps", 200, "steps that are really made, beside the first call; the rest is scaled")
-  number("separate_runs", 3, "separate runs that are really made; the rest is scaled")
+  parser = measure.Parser(BENCHMARK, __doc__)
+  parser.add_count("speakers", 10, "speakers of the population")
+  parser.add_count("listeners", 3, "newcomers for each speaker")
+  parser.add_count("steps", 1000, "steps of a run")
+  parser.add_count("measured_steps", 200,
+                   "steps that are really made beside the first call, the rest is scaled")
+  parser.add_count("separate_runs", 3, "separate runs that are really made; the rest is scaled")
   parser.add_argument("--mapping", default="auto", choices=("auto", "vmap", "map"),
                       help="how the listeners of the one run are computed (auto)")
   parser.add_argument("--here", metavar="RUN", help="measure one run on the speakers of RUN, here")

@@ -3,8 +3,9 @@
   python -m benchmarks.lewis_step [--pairs=10] [--steps=5] [--only=engine|baseline] …
 
 Without flags the published sizes, with 10 pairs. A step is one update of all pairs on one batch.
-Prints one JSON line for this project's engine, one for a plain implementation of the same game
-(`lewis_baseline`), each measured in a process of its own, and one that compares the two.
+Prints one JSON line for this project's engine, one for the same with a single pair, one for a plain
+implementation of the same game (`lewis_baseline`), each measured in a process of its own, and one
+that compares them.
 
 Exit status: 0 done; 1 a system could not be measured; 2 a wrong flag, said in one line.
 """
@@ -24,25 +25,19 @@ SIZES = ("batch", "input", "vocab", "length", "speaker_hidden", "listener_hidden
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
   """The flags; exits with status 2 and one line for wrong ones."""
-  parser = measure.Parser(prog=f"python -m benchmarks.{BENCHMARK}", description=__doc__,
-                   formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-
-  def number(name, default, meaning):
-    parser.add_argument(f"--{name}", type=measure.positive, default=default, metavar="N",
-                        help=f"{meaning} ({default})")
-
-  number("batch", 1024, "games of a batch")
-  number("input", 2048, "features of an input")
-  number("vocab", 20, "symbols")
-  number("length", 10, "symbols of a message")
-  number("speaker_hidden", 256, "units of the speakers' LSTM")
-  number("listener_hidden", 512, "units of the listeners' LSTM")
-  number("projection", 256, "features in which messages and inputs are compared")
-  number("pairs", 10, "pairs of a step; also the number of speakers and of listeners")
-  number("steps", 5, "steps to take the median of, after the first")
-  number("baseline_pairs", 2, "pairs of a step the baseline really makes; the rest is scaled")
-  number("device_count", 1, "simulated devices over which the engine splits the batch, on a CPU")
-  number("matmul", 4096, "side of the matrices that show what the machine can do")
+  parser = measure.Parser(BENCHMARK, __doc__)
+  parser.add_count("batch", 1024, "games of a batch")
+  parser.add_count("input", 2048, "features of an input")
+  parser.add_count("vocab", 20, "symbols")
+  parser.add_count("length", 10, "symbols of a message")
+  parser.add_count("speaker_hidden", 256, "units of the speakers' LSTM")
+  parser.add_count("listener_hidden", 512, "units of the listeners' LSTM")
+  parser.add_count("projection", 256, "features in which messages and inputs are compared")
+  parser.add_count("pairs", 10, "pairs of a step; also the number of speakers and of listeners")
+  parser.add_count("steps", 5, "steps to take the median of, after the first")
+  parser.add_count("baseline_pairs", 2, "pairs of a step the baseline really makes; the rest is scaled")
+  parser.add_count("device_count", 1, "simulated devices over which the engine splits the batch, on a CPU")
+  parser.add_count("matmul", 4096, "side of the matrices that show what the machine can do")
   parser.add_argument("--only", choices=("engine", "baseline"), help="measure one system")
   parser.add_argument("--here", action="store_true",
                       help="measure in this very process (with --only), as for a profile")
@@ -61,26 +56,30 @@ def main(arguments: Sequence[str]) -> int:
   if flags.here:
     print(json.dumps(measure_here(flags)))
     return 0
+  runs = {"engine": ["--only=engine"], "one_pair": ["--only=engine", "--pairs=1"],
+          "baseline": ["--only=baseline"]}
   lines = {}
-  for system in [flags.only] if flags.only else ["engine", "baseline"]:
+  for system in [flags.only] if flags.only else runs:
     try:
       lines[system] = measure.in_fresh_process(
-          f"benchmarks.{BENCHMARK}", [*arguments, f"--only={system}", "--here"],
-          device_count=flags.device_count if system == "engine" else 1)
+          f"benchmarks.{BENCHMARK}", [*arguments, *runs[system], "--here"],
+          device_count=1 if system == "baseline" else flags.device_count)
     except measure.MeasurementError as error:
       print(f"error: {error}", file=sys.stderr)
       return 1
     print(json.dumps(lines[system]), flush=True)
-  if len(lines) == 2:
+  if len(lines) == len(runs):
     print(json.dumps(compare(**lines)))
   return 0
 
 
-def compare(engine: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
-  """How many times better the engine is."""
+def compare(engine: dict[str, Any], one_pair: dict[str, Any], baseline: dict[str, Any]
+           ) -> dict[str, Any]:
+  """How many times better the engine is, and what all pairs cost more than one."""
   ratios = {
       "speedup_throughput": engine["steps_per_second"] / baseline["steps_per_second"],
       "speedup_first_step": baseline["seconds_to_first_step"] / engine["seconds_to_first_step"],
+      "cost_over_one_pair": one_pair["steps_per_second"] / engine["steps_per_second"],
   }
   return {"benchmark": BENCHMARK} | measure.rounded(ratios)
 

@@ -31,14 +31,22 @@ class MeasurementError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-  """Says what is wrong in one line, with exit status 2."""
+  """The flags of one benchmark; says what is wrong in one line, with exit status 2."""
+
+  def __init__(self, name: str, description: str):
+    super().__init__(prog=f"python -m benchmarks.{name}", description=description,
+                     formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+
+  def add_count(self, name: str, default: int, meaning: str) -> None:
+    """Adds a flag for a whole number from 1 on."""
+    self.add_argument(f"--{name}", type=_positive, default=default, metavar="N",
+                      help=f"{meaning} ({default})")
 
   def error(self, message: str):
     self.exit(2, f"error: {message}\n")
 
 
-def positive(text: str) -> int:
-  """The type of a flag that counts something."""
+def _positive(text: str) -> int:
   if not text.isdecimal() or int(text) < 1:
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
   return int(text)

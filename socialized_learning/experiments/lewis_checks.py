@@ -99,7 +99,8 @@ def _check_population(config: config_dict.ConfigDict) -> None:
   alone = imitation_.self_imitation and population.num_speakers == 1
   require(not imitation_.interval or alone or imitation_.num_students < population.num_speakers,
           f"imitation.num_students={imitation_.num_students} and a teacher are more than the "
-          f"{population.num_speakers} speakers: use fewer students, or more speakers")
+          f"{population.num_speakers} speakers: use fewer students, more speakers, or for a single "
+          "one imitation.self_imitation=True")
 
 
 def _check_losses(config: config_dict.ConfigDict) -> None:

@@ -182,18 +182,21 @@ def _run(*arguments):
 
 
 def test_the_command_line():
-  engine, baseline, ratios = _run(*SMALL, "--length=1", "--steps=2", "--matmul=64",
+  engine, one_pair, baseline, ratios = _run(*SMALL, "--length=1", "--steps=2", "--matmul=64",
                                   "--device_count=2")
   numbers = ("seconds_to_first_step", "steps_per_second", "peak_memory_gib", "flops_per_step",
              "gflops", "matmul_gflops", "fraction_of_matmul_rate", "cores")
-  for line, system in zip((engine, baseline), ("engine", "baseline"), strict=True):
+  for line, system, pairs in ((engine, "engine", 3), (one_pair, "engine", 1),
+                              (baseline, "baseline", 3)):
     assert line["benchmark"] == "lewis_step" and line["system"] == system
     assert all(line[name] > 0 for name in numbers)
-    assert [line[name] for name in lewis_step.SIZES] == [6, 9, 5, 1, 4, 7, 8, 3]
+    assert [line[name] for name in lewis_step.SIZES] == [6, 9, 5, 1, 4, 7, 8, pairs]
     assert line["jax"] == jax.__version__ and line["device"]
   assert (engine["pairs_measured"], baseline["pairs_measured"]) == (3, 2)
   assert (engine["devices"], baseline["devices"]) == (2, 1)
-  assert ratios == lewis_step.compare(engine, baseline)
+  assert ratios == lewis_step.compare(engine, one_pair, baseline)
+  assert ratios["cost_over_one_pair"] == pytest.approx(
+      one_pair["steps_per_second"] / engine["steps_per_second"], rel=1e-3)
   assert ratios["speedup_throughput"] == pytest.approx(
       engine["steps_per_second"] / baseline["steps_per_second"], rel=1e-3)
   assert ratios["speedup_first_step"] == pytest.approx(

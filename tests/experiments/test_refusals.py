@@ -106,6 +106,9 @@ _WRONG_OPTIONS = {
     "--config.imitation.interval=-1": ("imitation.interval=-1",),
     "--config.imitation.interval=2 --config.imitation.num_students=0": ("num_students=0",),
     "--config.imitation.interval=2 --config.imitation.num_students=2": ("fewer students",),
+    "--config.imitation.interval=2 --config.population.num_speakers=1": ("self_imitation=True",),
+    "--config.evaluation.similarity_over=attributes --config.data.name=emoji "
+    "--config.evaluation.num_candidates=256": ("emoji has none", "'inputs'"),
     "--config.evaluation.interval=-1": ("evaluation.interval=-1",),
     "--config.evaluation.num_candidates=65": ("has 64 items", "2 to 64"),
     "--config.evaluation.num_candidates=1": ("num_candidates=1", "2 to 64"),
