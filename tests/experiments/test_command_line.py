@@ -81,7 +81,8 @@ def test_run_folder(whole):
   assert config["training_steps"] == _STEPS and config["data"]["name"] == "dummy"
   assert [checkpoints.fmt.list_steps(folder, "latest"), len(checkpoints.fmt.list_steps(
       folder, "best"))] == [[60, 90, 120], 1]
-  assert {path.name for path in (folder / "tensorboard").iterdir()} == {"train", "valid", "test"}
+  assert {path.name for path in (folder / "tensorboard").iterdir()} == {
+      "train", "valid", "test", "robustness"}
   assert list(folder.glob("tensorboard/train/events.out.tfevents.*"))
 
 
@@ -272,8 +273,8 @@ def test_foreign_checkpoint(line, whole, tmp_path):
 
 def _diverging(folder):
   """Options of a run of one pair that is soon beyond all numbers."""
-  return ("--config.training_steps=40", "--config.save_checkpoint_interval=5",
-          "--config.evaluation.interval=5", "--config.speaker_optimiser.name=sgd",
+  return ("--config.training_steps=40", "--config.save_checkpoint_interval=2",
+          "--config.evaluation.interval=2", "--config.log_train_data_interval=2", "--config.speaker_optimiser.name=sgd",
           "--config.speaker_optimiser.learning_rate=1000", "--config.population.num_pairs=1",
           "--config.population.num_speakers=1", "--config.population.num_listeners=1",
           f"--workdir={folder}")
@@ -283,10 +284,12 @@ def test_numbers_that_are_not_finite(line, tmp_path):
   options = _diverging(tmp_path / "run")
   result = line.run(*options, quick=True)
   assert result.status == 3 and result.stderr.count("\n") == 1, result
-  assert re.match(r"error: \w+ is (nan|-?inf) at step [5-9]: ", result.stderr)
-  assert checkpoints.latest_step(tmp_path / "run") == 5
+  told = re.match(r"error: \w+ is (nan|-?inf) at step (\d): ", result.stderr)
+  saved = checkpoints.latest_step(tmp_path / "run")
+  assert told and 2 <= saved == int(told[2]) // 2 * 2, result  # The step before it was saved.
   again = line.run(*options, quick=True)
-  assert (again.status, again.stderr) == (3, result.stderr) and "at step 5)" in again.stdout
+  assert (again.status, again.stderr) == (3, result.stderr) and (
+      f"at step {saved})" in again.stdout)
 
 
 def test_constant_messages_of_one_pair(line, tmp_path):
@@ -297,7 +300,7 @@ def test_constant_messages_of_one_pair(line, tmp_path):
   assert result.status == 0 and not result.stderr, result
   assert len({tuple(row["message"]) for row in cli.lines(folder / "messages.jsonl")}) == 1
   summary = cli.strict_json((folder / "summary.json").read_text())
-  assert summary["step"] == 5 and 0 <= summary["test"]["accuracy"] <= 1
+  assert summary["step"] >= 2 and 0 <= summary["test"]["accuracy"] <= 1
   assert summary["test"]["topographic_similarity"] is None
   assert summary["test"]["topographic_similarity_undefined"] == 1
   assert summary["test"]["edit_distance"] is None and summary["test"]["message_entropy"] == 0
