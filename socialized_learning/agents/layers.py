@@ -1,0 +1,60 @@
+"""Linear layers and convolutions with PyTorch's initialisation and padding.
+
+Weights and biases start uniform within `1 / sqrt(fan_in)`; a 3 x 3 convolution pads one pixel on each
+side whatever its stride, where XLA's "SAME" would pad only below and to the right at stride 2.
+
+Shapes: `B` batch, `H W C` height, width and channels.
+"""
+
+import chex
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+
+def _uniform(fan_in: int) -> hk.initializers.Initializer:
+  return hk.initializers.RandomUniform(-fan_in**-0.5, fan_in**-0.5)
+
+
+class TorchLinear(hk.Module):
+  """`x w + b`, [..., inputs] -> [..., num_outputs]."""
+
+  def __init__(self, num_outputs: int, name: str | None = None):
+    super().__init__(name=name)
+    self._num_outputs = num_outputs
+
+  def __call__(self, x: chex.Array) -> chex.Array:
+    inputs = x.shape[-1]
+    w = hk.get_parameter("w", (inputs, self._num_outputs), x.dtype, _uniform(inputs))
+    b = hk.get_parameter("b", (self._num_outputs,), x.dtype, _uniform(inputs))
+    return x @ w + b
+
+
+class TorchConv2D(hk.Module):
+  """A square convolution without bias, padded to keep its size at stride 1."""
+
+  def __init__(self, num_channels: int, size: int, *, stride: int = 1, name: str | None = None):
+    super().__init__(name=name)
+    self._num_channels, self._size, self._stride = num_channels, size, stride
+
+  def __call__(self, x: chex.Array) -> chex.Array:
+    """[B, H, W, C] -> [B, H / stride, W / stride, num_channels]."""
+    shape = (self._size, self._size, x.shape[-1], self._num_channels)
+    w = hk.get_parameter("w", shape, x.dtype, _uniform(self._size**2 * x.shape[-1]))
+    pad = self._size // 2
+    return jax.lax.conv_general_dilated(
+        x, w, (self._stride, self._stride), [(pad, pad)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+class GlorotLinear(hk.Module):
+  """`x w + b` with Glorot-uniform weights and no bias at the start, as the published MNIST network."""
+
+  def __init__(self, num_outputs: int, name: str | None = None):
+    super().__init__(name=name)
+    self._num_outputs = num_outputs
+
+  def __call__(self, x: chex.Array) -> chex.Array:
+    glorot = hk.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
+    w = hk.get_parameter("w", (x.shape[-1], self._num_outputs), x.dtype, glorot)
+    return x @ w + hk.get_parameter("b", (self._num_outputs,), x.dtype, jnp.zeros)
