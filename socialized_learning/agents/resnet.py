@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import chex
 import haiku as hk
 import jax
-import jax.numpy as jnp
 
 from socialized_learning.agents.batch_norm import BatchNorm
 from socialized_learning.agents.layers import TorchConv2D
