@@ -1,0 +1,205 @@
+"""Presets: numbers typed again from the published tables, keys of every row, unknown ones."""
+
+import collections
+
+import pytest
+
+from socialized_learning.configs import presets
+
+_UNIF, _LONGTAIL = "gcil-cifar100-unif", "gcil-cifar100-longtail"
+
+# Typed from specs/synergy.md, section 4, and specs/dynamos.md, section 4.
+_NUMBERS = [
+    ("synergy", "rot-mnist", 200, "importance_rate", 0.4),
+    ("synergy", "rot-mnist", 500, "importance_rate", 0.8),
+    ("synergy", "rot-mnist", 1000, "ema_decay", 0.99),
+    ("synergy", "mnist-360", 200, "importance_rate", 0.9),
+    ("synergy", "mnist-360", 1000, "consistency_weight", 0.8),
+    ("synergy", "seq-cifar10", 200, "penalty_weight", 5),
+    ("synergy", "seq-cifar10", 500, "importance_rate", 0.007),
+    ("synergy", "seq-cifar10", 1000, "ema_rate", 0.9),
+    ("synergy", "seq-tinyimg", 200, "importance_rate", 0.0005),
+    ("synergy", "seq-tinyimg", 1000, "penalty_weight", 0.1),
+    ("synergy", _UNIF, 500, "ema_rate", 0.3),
+    ("synergy", _LONGTAIL, 500, "ema_rate", 0.2),
+    ("synergy", _LONGTAIL, 1000, "importance_decay", 0.999),
+    ("sgd", "mnist-360", 0, "batch_size", 4),
+    ("sgd", "seq-tinyimg", 0, "num_epochs", 100),
+    ("joint", "seq-mnist", 0, "learning_rate", 0.03),
+    ("ewc_on", "seq-mnist", 0, "ewc_weight", 90),
+    ("ewc_on", "rot-mnist", 0, "ewc_weight", 0.7),
+    ("ewc_on", "seq-tinyimg", 0, "ewc_decay", 1),
+    ("er", "seq-mnist", 200, "learning_rate", 0.01),
+    ("er", "seq-tinyimg", 500, "learning_rate", 0.03),
+    ("er", "mnist-360", 500, "batch_size", 1),
+    ("er", "mnist-360", 1000, "batch_size", 4),
+    ("er", "rot-mnist", 5120, "replay_batch_size", 128),
+    ("derpp", "rot-mnist", 200, "logit_weight", 1),
+    ("derpp", "rot-mnist", 1000, "label_weight", 0.5),
+    ("derpp", "perm-mnist", 5120, "label_weight", 1),
+    ("derpp", "seq-mnist", 5120, "replay_batch_size", 64),
+    ("derpp", "seq-cifar10", 500, "logit_weight", 0.2),
+    ("derpp", "mnist-360", 1000, "replay_batch_size", 128),
+    ("derpp", _UNIF, 1000, "label_weight", 0.6),
+    ("derpp", _LONGTAIL, 1000, "label_weight", 0.9),
+    ("clser", "rot-mnist", 500, "consistency_weight", 0.75),
+    ("clser", "perm-mnist", 5120, "stable_ema_rate", 0.9),
+    ("clser", "seq-mnist", 500, "replay_batch_size", 32),
+    ("clser", "seq-cifar10", 200, "plastic_ema_rate", 0.3),
+    ("clser", "seq-cifar10", 5120, "stable_ema_rate", 0.8),
+    ("clser", "mnist-360", 500, "consistency_weight", 1.25),
+    ("clser", _UNIF, 200, "num_epochs", 200),
+    ("clser", _UNIF, 500, "plastic_ema_rate", 0.9),
+    ("clser", _LONGTAIL, 500, "consistency_weight", 0.1),
+    ("dynamos", "seq-mnist", 1000, "policy_weight", 0.7),
+    ("dynamos", "seq-mnist", 2000, "label_weight", 3),
+    ("dynamos", "seq-svhn", 500, "policy_logit_weight", 1),
+    ("dynamos", "seq-svhn", 2000, "num_epochs", 70),
+    ("dynamos", "mnist-360", 100, "policy_penalty", -200),
+    ("dynamos", "mnist-360", 500, "prototype_weight", 0.3),
+]
+
+# Of the published streams: how many rows the tables have.
+_NUM_PUBLISHED = dict(synergy=18, sgd=8, joint=8, ewc_on=5, er=24, derpp=27, clser=27, dynamos=9)
+_NUM_OURS = dict(si=5, lwf=3, agem=21, agem_r=24, der=27, mean_er=18, multi_scale=9, dynamos_sgd=3)
+_WITHOUT_MEMORY = {"sgd", "joint", "ewc_on", "si", "lwf", "dynamos_sgd"}
+_OWN_KEYS = dict(
+    sgd=(), joint=(), er=(), agem=(), agem_r=(),
+    ewc_on=("ewc_weight", "ewc_decay"), si=("si_weight", "si_damping"),
+    lwf=("distillation_weight", "temperature", "weight_decay"),
+    der=("logit_weight", "label_weight"), derpp=("logit_weight", "label_weight"),
+    clser=("consistency_weight", "stable_ema_rate", "stable_ema_decay", "plastic_ema_rate",
+           "plastic_ema_decay"),
+    mean_er=("consistency_weight", "ema_rate", "ema_decay"),
+    multi_scale=("logit_weight", "label_weight", "width"),
+)
+_OWN_KEYS["synergy"] = (
+    *_OWN_KEYS["mean_er"], "penalty_weight", "importance_decay", "importance_rate")
+_OWN_KEYS["dynamos_sgd"] = (
+    "width", "warmup", "keep_ratio", "policy_penalty", "policy_weight", "prototype_weight",
+    "policy_temperature", "bottleneck_ratio", "inference", "inference_threshold")
+_OWN_KEYS["dynamos"] = (
+    *_OWN_KEYS["dynamos_sgd"], "logit_weight", "label_weight", "policy_logit_weight")
+
+
+@pytest.mark.parametrize("method, stream, buffer, key, value", _NUMBERS)
+def test_published_numbers(method, stream, buffer, key, value):
+  row = presets.preset(method, stream, buffer)
+  assert row[key] == value
+  assert not row["ours"] and not row["reason"]
+
+
+def test_whole_rows():
+  row = presets.preset("synergy", "seq-cifar10", 500)
+  assert row == dict(
+      source="synergy", ours=False, reason="", learning_rate=0.05, batch_size=32,
+      replay_batch_size=32, num_epochs=50, consistency_weight=0.2, ema_rate=0.4, ema_decay=0.999,
+      penalty_weight=5.0, importance_decay=0.999, importance_rate=0.007)
+  row = presets.preset("clser", "seq-mnist", 200)
+  assert row == dict(
+      source="cls-er", ours=False, reason="", learning_rate=0.03, batch_size=10,
+      replay_batch_size=128, num_epochs=1, consistency_weight=2.0, stable_ema_rate=0.9,
+      stable_ema_decay=0.99, plastic_ema_rate=1.0, plastic_ema_decay=0.99)
+  row = presets.preset("dynamos", "seq-mnist", 500)
+  assert row == dict(
+      source="dynamos", ours=False, reason="", learning_rate=0.07, batch_size=10,
+      replay_batch_size=10, num_epochs=1, width=32, warmup=True, keep_ratio=0.7, logit_weight=0.2,
+      label_weight=2.0, policy_logit_weight=0.2, policy_penalty=-500.0, policy_weight=0.5,
+      prototype_weight=0.3, policy_temperature=0.15, bottleneck_ratio=16, inference="threshold",
+      inference_threshold=0.5)
+
+
+def test_number_of_rows():
+  published = collections.Counter(
+      method for method, stream, _ in presets.combinations() if "5k" not in stream)
+  assert published == _NUM_PUBLISHED | _NUM_OURS
+  assert len(set(presets.combinations())) == len(list(presets.combinations()))
+
+
+@pytest.mark.parametrize("method", _NUM_PUBLISHED | _NUM_OURS)
+def test_rows_have_the_keys_of_their_method(method):
+  for _, stream, buffer in (each for each in presets.combinations() if each[0] == method):
+    row = presets.preset(method, stream, buffer)
+    keys = {"source", "ours", "reason", "learning_rate", "batch_size", "num_epochs",
+            *_OWN_KEYS[method]} | ({"replay_batch_size"} if buffer else set())
+    assert set(row) == keys, (method, stream, buffer)
+    assert bool(buffer) == (method not in _WITHOUT_MEMORY)
+    assert 0 < row["learning_rate"] < 1 and row["ours"] == bool(row["reason"])
+    assert row["ours"] == (method in _NUM_OURS or "5k" in stream)
+    assert row["source"] in {"synergy", "cls-er", "dynamos", "ours"} and "\n" not in row["reason"]
+    for key in ("batch_size", "num_epochs", *(["replay_batch_size"] if buffer else [])):
+      assert isinstance(row[key], int) and row[key] > 0
+
+
+def test_where_two_codes_differ_synergys_row_is_the_default():
+  for buffer, rate in ((200, 0.04), (500, 0.05)):
+    ours = presets.preset("clser", "seq-tinyimg", buffer)
+    theirs = presets.preset("clser", "seq-tinyimg", buffer, source="cls-er")
+    assert (ours["learning_rate"], theirs["learning_rate"]) == (0.1, 0.05)
+    assert ours["stable_ema_rate"] == theirs["stable_ema_rate"] == rate
+    assert (ours["source"], theirs["source"]) == ("synergy", "cls-er")
+    assert ours == presets.preset("clser", "seq-tinyimg", buffer, source="synergy")
+  # The third row is under another number of slots in each.
+  assert presets.preset("clser", "seq-tinyimg", 1000)["learning_rate"] == 0.1
+  assert presets.preset("clser", "seq-tinyimg", 5120)["learning_rate"] == 0.05
+
+
+def test_rows_that_were_only_renamed():
+  for method in ("derpp", "clser"):
+    for stream in ("rot-mnist", "seq-cifar10"):
+      new, old = (presets.preset(method, stream, buffer) for buffer in (1000, 5120))
+      assert new == old | {"source": "synergy"} and old["source"] == "cls-er"
+
+
+def test_methods_after_another():
+  assert presets.preset("joint", "seq-cifar10") == presets.preset("sgd", "seq-cifar10", 0)
+  synergy, mean_er = (presets.preset(each, "seq-tinyimg", 200) for each in ("synergy", "mean_er"))
+  assert mean_er["ours"] and mean_er["ema_rate"] == synergy["ema_rate"] == 0.05
+  for buffer in (500, 1000, 2000):
+    dynamos, plain = (
+        presets.preset(each, "seq-svhn", buffer) for each in ("dynamos", "multi_scale"))
+    assert plain["logit_weight"] == dynamos["logit_weight"] and plain["ours"]
+  assert presets.preset("dynamos_sgd", "mnist-360")["policy_weight"] == 0.3
+  assert presets.preset("agem", _UNIF, 200)["learning_rate"] == 0.1
+  der, derpp = (presets.preset(each, _LONGTAIL, 1000) for each in ("der", "derpp"))
+  assert der["logit_weight"] == derpp["logit_weight"] and der["label_weight"] == 0
+
+
+def test_small_versions_of_streams_are_ours():
+  row, small = (presets.preset("synergy", each, 500) for each in ("rot-mnist", "rot-mnist5k"))
+  assert small == row | {"ours": True, "reason": "the row of rot-mnist, on mnist5k"}
+  assert presets.preset("mean_er", "rot-mnist5k", 500)["reason"] == (
+      "the row of rot-mnist, on mnist5k; SYNERGy without its penalty: no row was published")
+  assert presets.preset("er", "mnist5k-360", 1000)["batch_size"] == 4
+
+
+def test_a_preset_is_a_new_dictionary():
+  presets.preset("er", "rot-mnist", 200)["learning_rate"] = 9
+  assert presets.preset("er", "rot-mnist", 200)["learning_rate"] == 0.2
+  assert presets.preset("er", "rot-mnist", 500)["learning_rate"] == 0.2
+
+
+@pytest.mark.parametrize("arguments, line", [
+    (("adam", "rot-mnist", 200), "no method 'adam' among the presets: there are sgd, ewc_on, si, "
+     "lwf, er, agem, agem_r, derpp, der, clser, synergy, dynamos, joint, mean_er, multi_scale, "
+     "dynamos_sgd"),
+    (("lwf", "rot-mnist", None), "no stream 'rot-mnist' among the presets of lwf: there are "
+     "seq-mnist, seq-cifar10, seq-tinyimg, seq-mnist5k"),
+    (("er", "rot-mnist", 1000), "no buffer 1000 among the presets of er on rot-mnist: there are "
+     "200, 500, 5120"),
+    (("er", "rot-mnist", None), "no buffer 0 among the presets of er on rot-mnist: there are 200, "
+     "500, 5120"),
+    (("sgd", "rot-mnist", 200), "no buffer 200 among the presets of sgd on rot-mnist: there are 0"),
+])
+def test_unknown_combinations(arguments, line):
+  with pytest.raises(KeyError) as error:
+    presets.preset(*arguments)
+  assert error.value.args == (line,)
+
+
+def test_unknown_source():
+  with pytest.raises(KeyError) as error:
+    presets.preset("clser", "seq-tinyimg", 1000, source="cls-er")
+  assert error.value.args == (
+      "no source 'cls-er' among the presets of clser on seq-tinyimg with buffer 1000: there are "
+      "synergy",)
