@@ -44,13 +44,13 @@ def write(memory: Memory, slots: chex.Array, index: chex.Array, view: chex.Array
     num_offered: how many of the B were offered at all, int32.
   """
   num_slots = memory.index.shape[0]
-  order = jnp.arange(1, slots.shape[0] + 1)
+  order = jnp.arange(1, slots.shape[0] + 1, dtype=jnp.int32)
   last = jnp.zeros(num_slots + 1, jnp.int32).at[slots].max(order)
   slots = jnp.where(last[slots] == order, slots, num_slots)  # Each slot at most once: no race.
   put = lambda old, new: old.at[slots].set(new.astype(old.dtype), mode="drop")
   chex.assert_trees_all_equal_structs(memory.notes, dict(notes))
   return Memory(put(memory.index, index), put(memory.view, view),
-                jax.tree.map(put, memory.notes, dict(notes)), memory.seen + num_offered)
+                jax.tree.map(put, memory.notes, dict(notes)), memory.seen + num_offered.astype(jnp.int32))
 
 
 def sample(key: chex.PRNGKey, memory: Memory, num: int) -> tuple[chex.Array, chex.Array]:
