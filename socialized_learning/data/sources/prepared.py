@@ -1,0 +1,125 @@
+"""Sets prepared by TensorFlow Datasets (TFDS), read without TensorFlow, and their download.
+
+Folders and files are found and read as those of `emcom_datasets`, TFRecord and ArrayRecord alike.
+"""
+
+import functools
+import io
+from pathlib import Path
+from typing import Any
+
+from emcom_datasets.byol import find_prepared
+from emcom_datasets.errors import DataSetError
+from emcom_datasets.errors import one_line
+from emcom_datasets.shards import Shards
+import numpy as np
+
+from socialized_learning.data.sources.source import decode
+from socialized_learning.data.sources.source import Part
+from socialized_learning.data.sources.source import Source
+from socialized_learning.platform.errors import UserError
+
+_CHUNK = 4096  # Records in memory at once.
+
+
+def source(name: str) -> Source:
+  """Returns the format of the set that TFDS calls `name`."""
+  return Source(f"{name}/VERSION/ prepared by TFDS", functools.partial(_find, name),
+                functools.partial(_read, name))
+
+
+def download(name: str, root: Path) -> None:
+  """Has TFDS download a set and prepare it in the folder `root`, as ArrayRecord files.
+
+  Only for this, not for reading, TFDS itself needs TensorFlow.
+
+  Raises:
+    UserError: it could not, for whatever reason.
+  """
+  try:
+    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
+    tfds.builder(name, data_dir=str(root)).download_and_prepare(file_format="array_record")
+  except ImportError as error:
+    raise UserError(
+        f"{name}: to prepare a set TFDS needs `pip install tensorflow importlib_resources` "
+        f"({one_line(error)}); or put its official files into {root}, which are read without "
+        "them") from error
+  except Exception as error:  # No connection, no space, a file that has moved: each its own kind.
+    raise UserError(f"{name}: TFDS could not download and prepare it in {root} "
+                    f"({one_line(error)}); or put its official files there") from error
+
+
+def _find(name: str, root: Path) -> Path | None:
+  """Returns the folder of the highest version."""
+  info = "[0-9]*.[0-9]*.[0-9]*/dataset_info.json"
+  # Asked first, because `find_prepared` takes it for an error if there is none.
+  if not any(any((root / name).glob(pattern)) for pattern in (info, f"*/{info}")):
+    return None
+  try:
+    return find_prepared(name, str(root))
+  except DataSetError as error:
+    raise UserError(str(error)) from error
+
+
+def _read(name: str, folder: Path) -> tuple[Part, Part]:
+  """Returns train and test; raises UserError for missing, damaged or other files."""
+  info = _read_info(name, folder)
+  for split in ("train", "test"):
+    if split not in info.splits:
+      raise UserError(f"{folder}: holds the splits {', '.join(info.splits)}, but not {split}; "
+                      "prepare it again with all splits")
+  try:
+    return _part(info, "train", folder), _part(info, "test", folder)
+  except DataSetError as error:
+    raise UserError(str(error)) from error
+
+
+def _read_info(name: str, folder: Path) -> Any:
+  """Returns TFDS's `DatasetInfo` of a prepared folder of labelled images."""
+  try:
+    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
+  except ImportError as error:
+    raise UserError(
+        f"{name}: reading {folder} needs `pip install tensorflow-datasets`") from error
+  try:
+    info = tfds.builder_from_directory(folder).info
+    is_labelled = {"image", "label"} <= set(info.features)
+    # Not an image, or one of any size: then it is not a set this package knows.
+    is_labelled = is_labelled and None not in (info.features["image"].shape or (None,))
+  except Exception as error:  # Whatever TFDS raises, the folder is not what it expects.
+    raise UserError(f"{name}: {folder} is not a complete prepared TFDS folder "
+                    f"({one_line(error)}); copy or prepare it again") from error
+  if not is_labelled:
+    raise UserError(f"{name}: {folder} has the features {', '.join(sorted(info.features))}, "
+                    "expected `image`, of one size, and `label`; it is another set of that name")
+  return info
+
+
+def _part(info: Any, split: str, folder: Path) -> Part:
+  """Returns one split, in the order of its files.
+
+  Raises:
+    DataSetError: a file is missing or damaged.
+    UserError: a record does not hold an image and a label.
+  """
+  # pylint: disable-next=g-import-not-at-top
+  from tensorflow_datasets.proto import tf_example_pb2
+  found = info.splits[split]
+  shards = Shards(found.filepaths, found.shard_lengths, info.file_format.value)
+  shape = info.features["image"].shape
+  images = np.empty((len(shards), *shape), np.uint8)
+  labels = np.empty(len(shards), np.int64)
+  mode = "L" if shape[-1] == 1 else "RGB"
+  for start in range(0, len(shards), _CHUNK):
+    indices = np.arange(start, min(start + _CHUNK, len(shards)))
+    for index, record in zip(indices.tolist(), shards.read(indices), strict=True):
+      try:
+        # TFDS's own decoder takes 1.6 times as long, and asks for OpenCV.
+        stored = tf_example_pb2.Example.FromString(record).features.feature
+        image = decode(io.BytesIO(stored["image"].bytes_list.value[0]), mode)
+        images[index] = image.reshape(shape)
+        labels[index] = stored["label"].int64_list.value[0]
+      except Exception as error:  # Protocol buffers and Pillow raise many kinds.
+        raise UserError(f"{shards.path_of(index)}: item {index} of {split} cannot be decoded "
+                        f"({one_line(error)}); copy or prepare the set again") from error
+  return Part(images, labels, folder / split)
