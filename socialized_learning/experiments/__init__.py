@@ -8,6 +8,7 @@ import importlib
 from socialized_learning.platform.errors import UserError
 
 EXPERIMENTS = {
+    "continual": ("socialized_learning.experiments.continual", "ContinualExperiment"),
     "ease_of_learning": (
         "socialized_learning.experiments.ease_of_learning", "EaseOfLearningExperiment"),
     "lewis": ("socialized_learning.experiments.lewis", "LewisExperiment"),

@@ -26,12 +26,14 @@ from socialized_learning.population import devices
 OCCASIONAL = frozenset({"imitation_loss"})
 
 
-def fused_updates(config: config_dict.ConfigDict, first_step: int) -> int:
+def fused_updates(config: config_dict.ConfigDict, first_step: int, *, pads_last_call: bool) -> int:
   """How many updates one call makes: the most that meet every interval and the end exactly.
 
-  A resumed run may have other intervals and another end than when it stopped at `first_step`.
+  A resumed run may have other intervals and another end than when it stopped at `first_step`. Where
+  the last call may be padded the end need not be met.
   """
-  return math.gcd(config.updates_per_call, config.training_steps, first_step, *_intervals(config))
+  end = () if pads_last_call else (config.training_steps,)
+  return math.gcd(config.updates_per_call, first_step, *end, *_intervals(config))
 
 
 def _intervals(config: config_dict.ConfigDict) -> list[int]:
@@ -52,6 +54,8 @@ class FusedExperiment(experiment.AbstractExperiment):
   `devices.fuse`), `self._constants` (replicated) and `self._feed`, and implements `check`, `evaluate`,
   `summary` and `print_results`.
   """
+
+  pads_last_call = False  # Whether `step` can make fewer updates than a call has room for.
 
   _state: Any
   _constants: Any
@@ -84,21 +88,22 @@ class FusedExperiment(experiment.AbstractExperiment):
     """Jaxline's loop with three differences: it counts updates and not calls; keys are derived from
     the step and not carried along; metrics leave the devices only when somebody wants them, and
     every one of them, and the state, is looked at before anything is saved."""
-    num_updates = fused_updates(config, state.global_step)
-    pending: list[tuple[int, Mapping[str, chex.Array]]] = []
+    room = fused_updates(config, state.global_step, pads_last_call=self.pads_last_call)
+    pending: list[tuple[int, int, Mapping[str, chex.Array]]] = []
     means = RunningMeans(state.get("unlogged"))
     stopwatch = Stopwatch()
     interrupts.agree()
     while self.should_run_step(state.global_step, config):
+      num_updates = min(room, config.training_steps - state.global_step)
       with jax.profiler.StepTraceAnnotation("train", step_num=state.global_step):
         metrics = self.step(global_step=state.global_step, rng=state.train_step_rng, writer=writer,
                             num_updates=num_updates)
-      pending.append((state.global_step, metrics))
+      pending.append((state.global_step, num_updates, metrics))
       state.global_step += num_updates
       if any(_is_due(state.global_step, every, config) for every in _intervals(config)):
         interrupts.agree()
         means.add(pending)
-        self.steps_per_second = stopwatch.lap(num_updates * len(pending))
+        self.steps_per_second = stopwatch.lap(sum(made for _, made, _ in pending))
         pending = []
         check_state(state.global_step, devices.first(self._state))
         scalars = means.values()
@@ -191,14 +196,14 @@ class RunningMeans:
         name: (np.asarray(total), np.asarray(count))
         for name, (total, count) in json.loads(earlier or "{}").items()}
 
-  def add(self, pending: list[tuple[int, Mapping[str, chex.Array]]]) -> None:
-    """Takes in (first step, metrics [D, K, ...]) of several calls.
+  def add(self, pending: list[tuple[int, int, Mapping[str, chex.Array]]]) -> None:
+    """Takes in (first step, updates made, metrics [D, K, ...]) of several calls.
 
     Raises:
       NonFiniteError: with the first step and metric that is not finite.
     """
-    for first_step, metrics in pending:
-      values = {name: np.asarray(x.addressable_shards[0].data)[0].astype(np.float64)
+    for first_step, made, metrics in pending:
+      values = {name: np.asarray(x.addressable_shards[0].data)[0][:made].astype(np.float64)
                 for name, x in metrics.items()}
       check_finite(first_step, values)
       for name, x in values.items():

@@ -15,8 +15,8 @@ _NAN, _INF = np.nan, np.inf
 
 def _call(first_step, **metrics):
   """One call's metrics [K, ...] as they come from one device."""
-  return first_step, {name: jnp.asarray(values, jnp.float32)[None]
-                      for name, values in metrics.items()}
+  return first_step, len(next(iter(metrics.values()))), {
+      name: jnp.asarray(values, jnp.float32)[None] for name, values in metrics.items()}
 
 
 # Two updates, then one, then three; `each` is one number for each of two speakers' two listeners.
@@ -24,6 +24,11 @@ _CALLS = [
     _call(0, loss=[1., 2.], each=[[[1., 2.], [3., 4.]], [[3., 2.], [1., 0.]]]),
     _call(2, loss=[6.], each=[[[5., 8.], [0., 2.]]]),
     _call(3, loss=[0., 0.1, 0.2], each=[[[1 / 3, 0.], [0., 0.]]] * 3)]
+
+
+def test_what_only_fills_up_a_call_does_not_count():
+  first_step, _, metrics = _call(7, loss=[1., 2., _NAN])
+  assert _means([(first_step, 2, metrics)]).values() == {"loss": 1.5}
 
 
 def _means(calls):

@@ -1,0 +1,83 @@
+"""Continual learning: one method on one stream, several seeds at once.
+
+  python -m socialized_learning.main
+    --config=socialized_learning/configs/continual_config.py[:METHOD,STREAM,BUFFER]
+
+For example `:er,rot-mnist,500`, `:sgd,seq-mnist` (no memory), `:derpp,rot-mnist5k,200`. The default,
+`er,rot-mnist5k,200`, runs on embedded data. Values come from the tuned presets (`configs.presets`) and
+can be changed one by one: `--config.learner.learning_rate=0.1`, `--config.num_epochs=1`.
+
+| stream | setting | data |
+|---|---|---|
+| rot-mnist5k, perm-mnist5k, seq-mnist5k, mnist5k-360 | as below | embedded, 5,000 images of MNIST train |
+| rot-mnist, perm-mnist | 20 rotations or permutations of the same digits | MNIST |
+| seq-mnist | 5 tasks of 2 digits | MNIST |
+| mnist-360 | one pass without tasks, digits that turn | MNIST |
+| seq-cifar10, seq-cifar100, seq-tinyimg, seq-svhn | 5 or 10 tasks of classes | CIFAR, Tiny ImageNet, SVHN |
+| gcil-cifar100-unif, gcil-cifar100-longtail | 20 phases of random classes | CIFAR-100 |
+"""
+
+import dataclasses
+
+from ml_collections import config_dict
+
+from socialized_learning.configs import common
+from socialized_learning.configs import presets
+from socialized_learning.streams import definitions
+from socialized_learning.streams import options as stream_options
+from socialized_learning.streams import STREAMS
+
+_GCIL = "gcil-cifar100"
+# What a preset says beside the method's own values.
+_TOP_LEVEL = ("batch_size", "num_epochs")
+_ABOUT = ("source", "ours", "reason")
+
+
+def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
+  """Returns the configuration of `METHOD,STREAM[,BUFFER]`.
+
+  Raises:
+    KeyError: there is no such preset; with the ones that there are.
+  """
+  method, stream, buffer = _parse(sweep)
+  values = presets.preset(method, stream, buffer)
+  config = common.get_config("continual", sweep)
+  config.method = method
+  config.preset = {name: values[name] for name in _ABOUT}
+  config.preset_values = {name: value for name, value in values.items() if name not in _ABOUT}
+  for name in _TOP_LEVEL:
+    config[name] = values.get(name, 1)
+  config.learner = config_dict.create(
+      buffer_size=buffer or 0,
+      **{name: value for name, value in values.items() if name not in (*_TOP_LEVEL, *_ABOUT)})
+  # The reference's defects, where a published number hangs on one: clean, or reference.
+  config.learner.fidelity = "clean"
+  options = dataclasses.asdict(stream_options.Options())
+  name, weights = stream, options["gcil_weights"]
+  if stream.startswith(_GCIL):
+    name, weights = _GCIL, stream.removeprefix(f"{_GCIL}-")
+  config.stream = config_dict.create(name=name, seed=0, **(options | {"gcil_weights": weights}))
+  source = STREAMS[name].source
+  is_mnist = source in (definitions.MNIST, definitions.MNIST5K)
+  config.network = config_dict.create(
+      kind="mlp" if is_mnist else "resnet18", hidden_sizes=(100, 100), width=64)
+  config.data.name = source.name
+  config.data.download = False
+  config.population = config_dict.create(
+      size=1,  # Independent seeds, trained at once: run seed, plan and start are the member's own.
+      mapping="auto")  # How members are computed: vmap, loop, auto.
+  config.training_steps = 0  # 0 for the whole stream.
+  # On a CPU convolutions are slow inside a loop.
+  config.updates_per_call = 50 if is_mnist else 1
+  config.save_checkpoint_interval = 1_000
+  config.evaluation = config_dict.create(interval=0, checkpoint="latest")
+  return config
+
+
+def _parse(sweep: str) -> tuple[str, str, int | None]:
+  parts = sweep.split(",")
+  if len(parts) not in (2, 3) or not all(parts):
+    raise KeyError(f"{sweep!r}: name METHOD,STREAM or METHOD,STREAM,BUFFER, as er,rot-mnist5k,200")
+  if len(parts) == 3 and not parts[2].isdecimal():
+    raise KeyError(f"{sweep!r}: the buffer {parts[2]!r} is not a number of slots")
+  return parts[0], parts[1], int(parts[2]) if len(parts) == 3 else None

@@ -1,0 +1,331 @@
+"""Continual learning as a Jaxline experiment: several seeds of one learner walk a stream.
+
+Shapes: `N` members (seeds), `D` devices of this process, `K` updates a call has room for, `B` batch on
+one device, `T` tasks, `O` outputs.
+"""
+
+from collections.abc import Mapping
+import functools
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+from ml_collections import config_dict
+import numpy as np
+
+from socialized_learning import learners
+from socialized_learning import streams
+from socialized_learning.agents import classifiers
+from socialized_learning.data import sources
+from socialized_learning.experiments import base
+from socialized_learning.experiments import continual_checks
+from socialized_learning.experiments import continual_results
+from socialized_learning.learners import examination
+from socialized_learning.platform import run_folder
+from socialized_learning.population import devices
+from socialized_learning.population import members
+from socialized_learning.population import randomness
+from socialized_learning.population import stack
+from socialized_learning.report import continual_tables
+from socialized_learning.streams import augmentation
+from socialized_learning.streams import transforms
+
+
+class TrainState(NamedTuple):
+  """All that changes in training."""
+  members: Any  # [N, …], states of the learner
+  step: chex.Array  # int32, updates made
+
+
+class ContinualExperiment(base.FusedExperiment):
+  """Trains N seeds of a learner on a stream, and examines them at the borders of its tasks."""
+
+  pads_last_call = True
+
+  def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
+    super().__init__(mode, config)
+    self._images = load_images(config)
+    self._streams = plan(config)
+    stream = self._streams[0]
+    axis_name = config.axis_name
+    make_classifier = functools.partial(
+        classifiers.make_classifier, config.network, stream.num_outputs)
+    shape = (1, *self._images.train.images.shape[1:])
+    learner = learners.make(
+        config.method, make_classifier(axis_name=axis_name), continual_checks.settings(config, stream),
+        images=jnp.zeros(shape), num_outputs=stream.num_outputs, axis_name=axis_name)
+    self._learner = learner
+    self._over = members.over(config.population.mapping,
+                              has_convolutions=config.network.kind != "mlp")
+    self._state = self.initial_state(
+        lambda key: TrainState(jax.vmap(learner.init)(
+            members.keys(randomness.named(key, "start"), config.population.size)), jnp.int32(0)),
+        init_rng)
+    self._world = make_world(self._images, self._streams)
+    self._constants = {}
+    if mode == "train":
+      self._constants = devices.replicate(self._world, axis_name=axis_name)
+      self._call = devices.fuse(make_update(learner, stream, self._over, axis_name),
+                                axis_name=axis_name)
+      self._border = {name: make_border(getattr(learner, f"{name}_task"), stream, self._over, axis_name)
+                      for name in ("begin", "end") if getattr(learner, f"{name}_task")}
+    self._examine = make_examiner(make_classifier(), learner, stream, self._over)
+    heads = jax.eval_shape(lambda: learner.heads(learner.init(jax.random.PRNGKey(0))))
+    self.results = continual_results.Results(
+        list(heads), config.population.size, len(stream.plan.task_ends), stream.num_outputs)
+
+  @classmethod
+  def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
+             ) -> config_dict.ConfigDict:
+    """Fills in how long the stream is; see the base class."""
+    del stored
+    continual_checks.check_config(config)
+    config = config.copy_and_resolve_references()
+    config.training_steps = config.training_steps or len(plan(config)[0].plan.index)
+    return config
+
+  @classmethod
+  def check(cls, config: config_dict.ConfigDict) -> None:
+    """See the base class."""
+    continual_checks.check(config, plan(config)[0])
+
+  def _feed(self, step: int, num_updates: int) -> dict[str, np.ndarray]:
+    """What each member sees in the next updates: leaves [K, B over this process, N]."""
+    share = self._config.batch_size // jax.process_count()
+    mine = slice(share * jax.process_index(), share * (jax.process_index() + 1))
+    part = lambda x: x[step:step + num_updates, mine]
+    return {name: np.stack([part(getattr(stream.plan, name)) for stream in self._streams], axis=-1)
+            for name in ("index", "view", "valid")}
+
+  def step(self, *, global_step: int, rng: chex.Array, writer: Any, num_updates: int
+          ) -> dict[str, chex.Array]:
+    """Makes updates up to the next border of a task, looks about there, and goes on."""
+    ends = self._streams[0].plan.task_ends
+    if not global_step and not self.results.begun:
+      self._at_start(rng)
+    room = base.fused_updates(self._config, 0, pads_last_call=True)
+    merged, first, last = None, global_step, global_step + num_updates
+    while first < last:
+      until = min(last, int(ends[np.searchsorted(ends, first, side="right")]))
+      metrics = self._advance(first, until, room, rng, global_step)
+      merged = metrics if merged is None else _merge(merged, metrics, first - global_step)
+      for task in np.flatnonzero(ends == until):
+        self._at_end_of(int(task), rng)
+      first = until
+    return merged
+
+  def _advance(self, first: int, until: int, room: int, rng: chex.Array, start: int
+              ) -> dict[str, chex.Array]:
+    """Makes the updates from `first` to `until`; their metrics stand where they are in the call."""
+    batches = self._feed(first, until - first)
+    pad = ((first - start, room - (until - start)), (0, 0), (0, 0))
+    batches = {name: np.pad(x, pad) for name, x in batches.items()}
+    active = np.zeros((room, 1), bool)
+    active[first - start:until - start] = True
+    split = devices.split(batches)
+    split["active"] = np.broadcast_to(active[None], (jax.local_device_count(), room, 1))
+    self._state, metrics = self._call(self._state, split, self._constants | {"run_key": rng})
+    return metrics
+
+  def _at_start(self, rng: chex.Array) -> None:
+    """Accuracies before any training, and the beginning of the first task."""
+    self.results.note_start(self._examined(range(self.results.num_tasks)))
+    self._cross_border("begin", 0, rng)
+
+  def _at_end_of(self, task: int, rng: chex.Array) -> None:
+    """What a task's end brings: the learner's own business, an examination, the next task."""
+    self._cross_border("end", task, rng)
+    num_tasks = self.results.num_tasks
+    # The next task too, unseen: what was learnt for it without it.
+    self.results.note(task, self._examined(range(min(task + 2, num_tasks))))
+    if task + 1 < num_tasks:
+      self._cross_border("begin", task + 1, rng)
+
+  def _cross_border(self, name: str, task: int, rng: chex.Array) -> None:
+    if name in self._border:
+      record = devices.replicate(task_record(self._streams, task), axis_name=self._config.axis_name)
+      self._state = self._border[name](self._state, record, self._constants | {"run_key": rng})
+
+  def _examined(self, tasks: Any) -> dict[str, examination.Counts]:
+    """Counts of every head on some test sets: leaves [N, tasks, …]."""
+    states = devices.first(self._state).members
+    found = [self._examine(states, self._world, *_test_set(self._streams, task)) for task in tasks]
+    return jax.tree.map(lambda *xs: np.stack(xs, axis=1), *jax.device_get(found))
+
+  def snapshot_state(self) -> dict[str, Any]:
+    """One device's copy of all that changes, and what the examinations said so far."""
+    return super().snapshot_state() | {"results": self.results.to_arrays()}
+
+  def restore_from_snapshot(self, snapshot_state: Mapping[str, Any]) -> None:
+    """Puts a snapshot on all devices."""
+    super().restore_from_snapshot(snapshot_state)
+    self.results.from_arrays(snapshot_state["results"])
+
+  def evaluate(self, *, global_step, rng, writer) -> dict[str, float]:
+    """Final average accuracies; the examinations themselves are part of training."""
+    del global_step, rng, writer
+    return self.results.final_metrics(self._streams[0])
+
+  def summary(self, folder: run_folder.RunFolder) -> dict[str, Any]:
+    """What `summary.json` says about the stream."""
+    del folder
+    return self.results.summary(self._config, self._streams[0], self._images.kind)
+
+  def write_artifacts(self, folder: run_folder.RunFolder) -> None:
+    """Writes `accuracy_matrix.csv`: a line per seed, head and setting."""
+    folder.write_text("accuracy_matrix.csv", self.results.csv(self._config, self._streams[0]))
+
+  def print_results(self, summary: Mapping[str, Any]) -> None:
+    """Prints the results of all heads."""
+    continual_tables.print_results(summary)
+
+
+@functools.cache
+def _load(name, data_dir, download):
+  return sources.load(name, data_dir=data_dir or None, download=download)
+
+
+def load_images(config: config_dict.ConfigDict) -> sources.ImageSet:
+  """The images that the stream is made of."""
+  return _load(config.data.name, config.data.dir, config.data.download)
+
+
+def plan(config: config_dict.ConfigDict) -> tuple[streams.Stream, ...]:
+  """The stream as each member meets it: the members' seeds follow each other."""
+  options = {name: value for name, value in config.stream.items() if name not in ("name", "seed")}
+  return _plan(config.stream.name, config.data.name, config.data.dir, config.data.download,
+               config.batch_size, config.num_epochs, config.stream.seed, config.population.size,
+               config.method == "joint", tuple(sorted(options.items())))
+
+
+@functools.lru_cache(maxsize=2)
+def _plan(name, source, data_dir, download, batch_size, num_epochs, seed, size, joint, options):
+  images = _load(source, data_dir, download)
+  make = lambda member: streams.make(
+      name, images.train.labels, images.test.labels, batch_size=batch_size, num_epochs=num_epochs,
+      seed=seed + member, options=dict(options))
+  planned = tuple(make(member) for member in range(size))
+  if joint:
+    planned = tuple(continual_results.joint_plan(stream, batch_size, num_epochs, seed + member)
+                    for member, stream in enumerate(planned))
+  return planned
+
+
+def make_world(images: sources.ImageSet, planned: tuple[streams.Stream, ...]) -> dict[str, Any]:
+  """All that does not change and lies on the device once: bytes, labels, the members' views."""
+  stream = planned[0]
+  tested = images.train if stream.tests.from_train else images.test
+  table = np.stack([member.views.table for member in planned])
+  return {
+      "train": images.train.images, "labels": stream.label_map[images.train.labels],
+      "test": tested.images, "test_labels": stream.label_map[tested.labels],
+      "table": table}
+
+
+def _show(stream: streams.Stream, images: chex.Array, table: chex.Array, index: chex.Array,
+          view: chex.Array, keys: chex.Array | None) -> chex.Array:
+  """Images as a network reads them: looked at, augmented if there are keys, normalised."""
+  views = transforms.DeviceViews(table, stream.views.kind)
+  shown = transforms.look(views, images[index], view)
+  if keys is not None:
+    shown = augmentation.augment(stream.augment, shown, keys)
+  return augmentation.normalise(shown, stream.normalise)
+
+
+def _world_of(stream: streams.Stream, constants: Mapping[str, Any], table: chex.Array
+             ) -> learners.World:
+  return learners.World(functools.partial(_show, stream, constants["train"], table),
+                        constants["labels"])
+
+
+def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, axis_name: str):
+  """One update of all members on one device: (state, batch, constants) -> (state, metrics)."""
+
+  def update(state, batch, constants):
+    size = batch["index"].shape[0]
+    positions = jax.lax.axis_index(axis_name) * size + jnp.arange(size, dtype=jnp.int32)
+    step_keys = members.keys(randomness.at_step(constants["run_key"], state.step),
+                             batch["index"].shape[1])
+
+    def one(member, index, view, valid, table, key):
+      seen = learners.Batch(index, view, valid, positions)
+      return learner.observe(member, seen, _world_of(stream, constants, table), key)
+
+    moved, metrics = over(one)(state.members, batch["index"].T, batch["view"].T, batch["valid"].T,
+                               constants["table"], step_keys)
+    return TrainState(moved, state.step + 1), metrics
+
+  def if_active(state, batch, constants):
+    run = lambda state: update(state, batch, constants)
+    shapes = jax.eval_shape(run, state)[1]
+    rest = lambda state: (state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
+    state, metrics = jax.lax.cond(batch["active"][0], run, rest, state)
+    return state, jax.tree.map(lambda x: x.mean(), metrics)
+
+  return if_active
+
+
+def make_border(cross: Any, stream: streams.Stream, over: Any, axis_name: str):
+  """What a learner does at a border of a task, for all members, compiled once for all tasks."""
+
+  def border(state, record, constants):
+    keys = members.keys(
+        randomness.named(randomness.at_step(constants["run_key"], state.step), "border"),
+        record.examples.index.shape[0])
+
+    def one(member, index, view, valid, table, key):
+      examples = learners.Batch(index, view, valid, jnp.arange(index.shape[0], dtype=jnp.int32))
+      return cross(member, record._replace(examples=examples), _world_of(stream, constants, table),
+                   key)
+
+    examples = record.examples
+    return state._replace(members=over(one)(
+        state.members, examples.index, examples.view, examples.valid, constants["table"], keys))
+
+  return jax.pmap(border, axis_name=axis_name, donate_argnums=0)
+
+
+def task_record(planned: tuple[streams.Stream, ...], task: int) -> learners.Task:
+  """What a learner may know of a task, for all members: examples [N, n], n the same for all tasks."""
+  most = max(len(of.index) for stream in planned for of in stream.train_of_task)
+  fill = lambda x: np.pad(x, (0, most - len(x)))
+  examples = [stream.train_of_task[task] for stream in planned]
+  index, view = (np.stack([fill(getattr(of, name)) for of in examples]) for name in ("index", "view"))
+  valid = np.stack([np.arange(most) < len(of.index) for of in examples])
+  outputs = continual_checks.outputs_of_tasks(planned[0])
+  return learners.Task(
+      np.int32(task), learners.Batch(index.astype(np.int32), view.astype(np.int32), valid,
+                                     np.arange(most, dtype=np.int32)),
+      outputs[task], outputs[:task + 1].any(axis=0))
+
+
+def make_examiner(classifier: classifiers.Classifier, learner: learners.Learner,
+                  stream: streams.Stream, over: Any):
+  """Examines all heads of all members on one test set, on one device."""
+
+  @jax.jit
+  def examine(states, world, index, view, valid, outputs):
+    def one(state, table, index, view, valid):
+      show = lambda index, view: _show(stream, world["test"], table, index, view, None)
+      return {head: examination.examine(classifier, net, show, world["test_labels"], index, view,
+                                        valid, outputs)
+              for head, net in learner.heads(state).items()}
+
+    return over(one)(states, world["table"], index, view, valid)
+
+  return examine
+
+
+def _test_set(planned: tuple[streams.Stream, ...], task: int) -> tuple[np.ndarray, ...]:
+  """Index, view and validity [N, n] of a test set, and the outputs of its task [O]."""
+  parts = (np.stack([getattr(stream.tests, name)[task] for stream in planned])
+           for name in ("index", "view", "valid"))
+  return (*parts, continual_checks.outputs_of_tasks(planned[0])[task])
+
+
+@jax.jit
+def _merge(earlier: Any, later: Any, first: int) -> Any:
+  """Metrics [D, K] of one call: the later's from place `first` on."""
+  return jax.tree.map(
+      lambda a, b: jnp.where((jnp.arange(a.shape[1]) >= first)[None], b, a), earlier, later)

@@ -1,0 +1,72 @@
+"""What can be wrong with a continual-learning configuration, said before anything is built."""
+
+import jax
+from ml_collections import config_dict
+import numpy as np
+
+from socialized_learning import learners
+from socialized_learning import streams
+from socialized_learning.agents import classifiers
+from socialized_learning.data import sources
+from socialized_learning.experiments import checks
+from socialized_learning.experiments.checks import require
+from socialized_learning.population import members
+
+FIDELITIES = ("clean", "reference")
+_NEEDS_BORDERS = ("agem", "ewc_on", "lwf", "si")  # Methods that act at the end of a task.
+
+
+def check_config(config: config_dict.ConfigDict) -> None:
+  """Raises UserError for values that no run can have, whatever the data."""
+  checks.check_choices(config, {
+      "method": learners.LEARNERS,
+      "stream.name": streams.STREAMS,
+      "data.name": sources.NAMES,
+      "network.kind": classifiers.CLASSIFIERS,
+      "population.mapping": members.MAPPINGS,
+      "learner.fidelity": FIDELITIES,
+      "evaluation.checkpoint": ("latest",),
+      "best_model_eval_metric": ("",),
+  })
+  checks.check_at_least_1(config, ("batch_size", "num_epochs", "population.size", "network.width"))
+  checks.check_not_negative(config, ("training_steps", "stream.seed", "learner.learning_rate",
+                                     "learner.buffer_size", "evaluation.interval"))
+  checks.check_layers(config, ("network.hidden_sizes",))
+  require(not config.evaluation.interval, f"evaluation.interval={config.evaluation.interval}: a "
+          "stream is examined at the borders of its tasks, use 0")
+  require(config.stream.name != "mnist-360" or config.method not in _NEEDS_BORDERS,
+          f"method={config.method!r} acts at the end of a task, and {config.stream.name} has none: "
+          "choose another method or stream")
+  if "replay_batch_size" in config.learner:
+    checks.check_at_least_1(config, ("learner.replay_batch_size",))
+    require(config.learner.buffer_size >= 1, f"learner.buffer_size={config.learner.buffer_size}: "
+            f"{config.method} replays, its memory needs at least 1 slot")
+    require(config.learner.replay_batch_size % jax.device_count() == 0,
+            f"learner.replay_batch_size={config.learner.replay_batch_size} is not divisible by "
+            f"{jax.device_count()} devices: use a multiple of them")
+  source = streams.STREAMS[config.stream.name].source
+  require(config.data.name == source.name, f"data.name={config.data.name!r}: {config.stream.name} is "
+          f"made of {source.name}")
+
+
+def check(config: config_dict.ConfigDict, stream: streams.Stream) -> None:
+  """Raises UserError for a resolved configuration that cannot be run."""
+  checks.check_run(config)
+  steps = len(stream.plan.index)
+  require(config.training_steps <= steps,
+          f"training_steps={config.training_steps}: {config.stream.name} has {steps}, use 0 for all")
+
+
+def settings(config: config_dict.ConfigDict, stream: streams.Stream) -> config_dict.ConfigDict:
+  """What a learner is made from: its own values and what it has to know of the run."""
+  values = config.learner.to_dict() | {
+      "num_tasks": len(stream.plan.task_ends), "batch_size": config.batch_size,
+      "num_epochs": config.num_epochs}
+  return config_dict.ConfigDict(values)
+
+
+def outputs_of_tasks(stream: streams.Stream) -> np.ndarray:
+  """The outputs of each task, [T, O] bool: all of them where tasks have no outputs of their own."""
+  if stream.task_classes is not None:
+    return stream.task_classes
+  return np.ones((len(stream.plan.task_ends), stream.num_outputs), bool)

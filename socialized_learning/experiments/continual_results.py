@@ -1,0 +1,160 @@
+"""What examinations along a stream said: accuracy matrices, and what is computed from them.
+
+Shapes: `N` members (seeds), `T` tasks, `O` outputs, `M` bins of confidence.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import config_dict
+import numpy as np
+
+from socialized_learning import streams
+from socialized_learning.learners import examination
+from socialized_learning.metrics import calibration
+from socialized_learning.metrics import continual
+from socialized_learning.report import continual_csv
+
+FORGETTING = "clean"  # Which definition of forgetting is reported, see `metrics.continual`.
+_OUTPUTS = {streams.CLASS_IL: "all outputs", "task_il": "outputs of the task",
+            streams.DOMAIN_IL: "all outputs", streams.GENERAL: "all outputs"}
+
+
+class Results:
+  """All examinations of one run, as arrays that a checkpoint can hold."""
+
+  def __init__(self, heads: Sequence[str], num_members: int, num_tasks: int, num_outputs: int):
+    """Nothing has been examined yet."""
+    nothing = lambda *shape: np.full((num_members, *shape), np.nan)
+    self.num_tasks = num_tasks
+    self._arrays: dict[str, Any] = {"begun": np.zeros((), np.int32), "heads": {
+        head: {
+            "start": nothing(num_tasks), "start_in_task": nothing(num_tasks),
+            "accuracy": nothing(num_tasks, num_tasks),
+            "accuracy_in_task": nothing(num_tasks, num_tasks),
+            "confusion": np.zeros((num_members, num_outputs, num_outputs), np.int32),
+            "calibration": np.zeros((num_members, examination.NUM_BINS, 3), np.float32),
+        } for head in heads}}
+
+  @property
+  def begun(self) -> bool:
+    """Whether the start has been noted."""
+    return bool(self._arrays["begun"])
+
+  def to_arrays(self) -> dict[str, Any]:
+    """All of it, for a checkpoint."""
+    return self._arrays
+
+  def from_arrays(self, arrays: Mapping[str, Any]) -> None:
+    """Goes on from what `to_arrays` gave."""
+    self._arrays = arrays
+
+  def note_start(self, counts: Mapping[str, examination.Counts]) -> None:
+    """Notes the examination before any training, counts [N, T, …] by head."""
+    for head, found in counts.items():
+      noted = self._arrays["heads"][head]
+      noted["start"] = _percent(found.correct, found.total)
+      noted["start_in_task"] = _percent(found.correct_in_task, found.total)
+    self._arrays["begun"] = np.ones((), np.int32)
+
+  def note(self, task: int, counts: Mapping[str, examination.Counts]) -> None:
+    """Notes the examination after a task, on the first so many test sets: counts [N, i, …]."""
+    for head, found in counts.items():
+      noted, num = self._arrays["heads"][head], found.total.shape[1]
+      noted["accuracy"][:, task, :num] = _percent(found.correct, found.total)
+      noted["accuracy_in_task"][:, task, :num] = _percent(found.correct_in_task, found.total)
+      noted["confusion"] = found.confusion[:, :task + 1].sum(axis=1, dtype=np.int32)
+      noted["calibration"] = found.calibration[:, :task + 1].sum(axis=1, dtype=np.float32)
+
+  def examinations(self, stream: streams.Stream) -> list[continual_csv.Examination]:
+    """Every head under every setting of the stream."""
+    found = []
+    for head, noted in self._arrays["heads"].items():
+      error = calibration.expected_calibration_error(noted["calibration"])
+      settings = [(stream.setting, "", error)]
+      if stream.task_classes is not None:
+        settings.append(("task_il", "_in_task", None))
+      for setting, suffix, ece in settings:
+        found.append(continual_csv.Examination(
+            head=head, setting=setting, label_space=_OUTPUTS[setting],
+            task_identity="told in the test" if setting == "task_il" else "never told",
+            accuracy=noted[f"accuracy{suffix}"], random_init=noted[f"start{suffix}"], ece=ece))
+    return found
+
+  def final_metrics(self, stream: streams.Stream) -> dict[str, float]:
+    """Final average accuracies, the mean over the seeds."""
+    return {f"test/{e.head}_{e.setting}": float(
+        continual.final_average_accuracy(e.accuracy).mean()) for e in self.examinations(stream)}
+
+  def summary(self, config: config_dict.ConfigDict, stream: streams.Stream, kind: str
+             ) -> dict[str, Any]:
+    """What `summary.json` says."""
+    heads: dict[str, Any] = {}
+    for e in self.examinations(stream):
+      numbers = {
+          "final_average_accuracy": continual.final_average_accuracy(e.accuracy),
+          "forgetting": continual.forgetting(e.accuracy, FORGETTING),
+          "bwt": continual.backward_transfer(e.accuracy),
+          "fwt": continual.forward_transfer(e.accuracy, e.random_init),
+      }
+      if e.ece is not None:
+        numbers["ece"] = e.ece
+      if config.stream.name.startswith("gcil"):  # Its test sets are cumulative.
+        numbers["all_seen_classes"] = np.asarray(e.accuracy)[:, -1, -1]
+      heads.setdefault(e.head, {})[e.setting] = {
+          "label_space": e.label_space, "task_identity": e.task_identity, **numbers,
+          "over_seeds": {name: continual.summarise(values) for name, values in numbers.items()},
+          "accuracy_matrix": e.accuracy, "random_init": e.random_init}
+      if e.ece is not None:
+        heads[e.head][e.setting]["confusion"] = self._arrays["heads"][e.head]["confusion"]
+    return {
+        "method": config.method, "stream": config.stream.name, "setting": stream.setting,
+        "buffer": config.learner.buffer_size, "fidelity": config.learner.fidelity,
+        "seeds": self._seeds(config), "data": {"name": config.data.name, "kind": kind},
+        "plan": [streams.fingerprint(stream)], "num_tasks": self.num_tasks,
+        "preset": config.preset.to_dict() | {"changed": changed_values(config)},
+        "forgetting_definition": FORGETTING, "heads": heads}
+
+  def csv(self, config: config_dict.ConfigDict, stream: streams.Stream) -> str:
+    """The table `accuracy_matrix.csv`."""
+    return continual_csv.to_csv(
+        self.examinations(stream), method=config.method, stream=config.stream.name,
+        buffer=config.learner.buffer_size, seeds=self._seeds(config), steps=config.training_steps,
+        forgetting=FORGETTING)
+
+  def _seeds(self, config: config_dict.ConfigDict) -> list[int]:
+    """Seeds of the members' plans; their other randomness hangs on the run's seed and their number."""
+    return [config.stream.seed + member for member in range(config.population.size)]
+
+
+def changed_values(config: config_dict.ConfigDict) -> dict[str, dict[str, Any]]:
+  """Values that are not the preset's: name -> preset, and given."""
+  changed = {}
+  for name, value in config.preset_values.items():
+    given = config[name] if name in ("batch_size", "num_epochs") else config.learner[name]
+    if given != value:
+      changed[name] = {"preset": value, "given": given}
+  return changed
+
+
+def joint_plan(stream: streams.Stream, batch_size: int, num_epochs: int, seed: int
+              ) -> streams.Stream:
+  """The stream with all tasks trained on at once, in shuffled batches, the short last one kept."""
+  index = np.concatenate([task.index for task in stream.train_of_task])
+  view = np.concatenate([task.view for task in stream.train_of_task])
+  per_epoch = -(-len(index) // batch_size)
+  parts = []
+  for epoch in range(num_epochs):
+    order = np.random.default_rng((seed, epoch)).permutation(len(index))
+    valid = np.arange(per_epoch * batch_size) < len(order)
+    order = np.pad(order, (0, len(valid) - len(order)))
+    parts.append([np.where(valid, x[order], 0).astype(np.int32) for x in (index, view)] + [valid])
+  shape = (num_epochs * per_epoch, batch_size)
+  index, view, valid = (np.concatenate(x).reshape(shape) for x in zip(*parts, strict=True))
+  ends = np.zeros_like(stream.plan.task_ends)
+  ends[-1] = len(index)
+  return stream._replace(plan=streams.Plan(index, view, valid, ends))
+
+
+def _percent(correct: np.ndarray, total: np.ndarray) -> np.ndarray:
+  return 100 * np.asarray(correct, np.float64) / np.asarray(total, np.float64)

@@ -1,0 +1,76 @@
+"""What a network knows of a test set: one pass, all counts.
+
+Shapes: `n` test images, `O` outputs, `M` bins of confidence.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from socialized_learning.agents.classifiers import Classifier
+from socialized_learning.agents.classifiers import Net
+
+NUM_BINS = 15
+_CHUNK = 500  # Images of one forward pass.
+
+
+class Counts(NamedTuple):
+  """Whole numbers, but for the sum of confidences."""
+  total: chex.Array  # Test images.
+  correct: chex.Array  # Right among all outputs.
+  correct_in_task: chex.Array  # Right among the outputs of the task, if it is told.
+  confusion: chex.Array  # [O, O], label by answer.
+  calibration: chex.Array  # [M, 3], per bin of confidence: images, sum of confidence, right ones.
+
+
+# (index [n], view [n]) -> images [n, H, W, C] as a network reads them.
+Show = Callable[[chex.Array, chex.Array], chex.Array]
+
+
+def examine(classifier: Classifier, net: Net, show: Show, labels: chex.Array, index: chex.Array,
+            view: chex.Array, valid: chex.Array, outputs: chex.Array) -> Counts:
+  """Asks one network about one test set, in evaluation mode.
+
+  Args:
+    classifier: the kind of network.
+    net: the network.
+    show: shows test images.
+    labels: of all test images.
+    index: [n], the images of this test set.
+    view: [n], how they are looked at.
+    valid: [n] bool.
+    outputs: [O] bool, the outputs of the task.
+  """
+  num_chunks = -(-index.shape[0] // _CHUNK)
+  padding = num_chunks * _CHUNK - index.shape[0]
+  chunks = jax.tree.map(lambda x: jnp.pad(x, (0, padding)).reshape(num_chunks, _CHUNK),
+                        (index, view, valid))
+
+  def ask(chunk):
+    index, view, valid = chunk
+    logits = classifier.apply(net, show(index, view), is_training=False)[0].logits
+    return _count(logits, labels[index], valid, outputs)
+
+  counts = jax.lax.map(ask, chunks)
+  return jax.tree.map(lambda x: x.sum(axis=0), counts)
+
+
+def _count(logits: chex.Array, labels: chex.Array, valid: chex.Array, outputs: chex.Array) -> Counts:
+  """Counts of one chunk."""
+  answers = jnp.argmax(logits, axis=-1)
+  right = (answers == labels) & valid
+  in_task = jnp.argmax(jnp.where(outputs, logits, -jnp.inf), axis=-1)
+  num_outputs = logits.shape[-1]
+  of_label = jax.nn.one_hot(labels, num_outputs) * valid[:, None]
+  confusion = of_label.T @ jax.nn.one_hot(answers, num_outputs)
+  confidence = jax.nn.softmax(logits).max(axis=-1)
+  # Bins (m / M, (m + 1) / M], as in `metrics.calibration`.
+  bins = jnp.clip(jnp.ceil(confidence * NUM_BINS).astype(jnp.int32) - 1, 0, NUM_BINS - 1)
+  in_bin = jax.nn.one_hot(bins, NUM_BINS) * valid[:, None]
+  calibration = in_bin.T @ jnp.stack(
+      [jnp.ones_like(confidence), confidence, right.astype(confidence.dtype)], axis=1)
+  return Counts(valid.sum(), right.sum(), ((in_task == labels) & valid).sum(),
+                confusion.astype(jnp.int32), calibration)

@@ -1,0 +1,48 @@
+"""Independent seeds of one learner as a population: stacked, and computed all at once or in turn.
+
+Each member has its own start, its own plan of the stream and its own randomness, which hang on the
+run's key and its number alone: a member learns the same whoever else is there.
+
+Shapes: `N` members.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from socialized_learning.population import randomness
+
+MAPPINGS = ("auto", "vmap", "loop")
+
+
+def over(kind: str, *, has_convolutions: bool) -> Callable[[Callable], Callable]:
+  """Returns `jax.vmap`, or the same unrolled, with `auto` decided by what was measured.
+
+  On a CPU kernels of its own for each member make a convolution three to five times slower, so that
+  networks with convolutions are computed one after another there, outside of any loop of XLA's,
+  which would slow them down more; all else by `vmap`.
+
+  Args:
+    kind: one of `MAPPINGS`.
+    has_convolutions: whether the networks do.
+  """
+  if kind == "auto":
+    kind = "loop" if has_convolutions and jax.default_backend() == "cpu" else "vmap"
+  return jax.vmap if kind == "vmap" else _unrolled
+
+
+def keys(key: chex.PRNGKey, num_members: int) -> chex.Array:
+  """One key for each member, [N, 2]."""
+  return randomness.each(key, jnp.arange(num_members))
+
+
+def _unrolled(function: Callable) -> Callable:
+  def mapped(*args: Any):
+    num_members = jax.tree.leaves(args)[0].shape[0]
+    results = [function(*jax.tree.map(lambda x, i=i: x[i], args)) for i in range(num_members)]
+    return jax.tree.map(lambda *xs: jnp.stack(xs), *results)
+
+  return mapped
