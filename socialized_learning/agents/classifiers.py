@@ -34,9 +34,15 @@ class Classifier(NamedTuple):
 
   init(key, images [B, H, W, C]) -> Net; apply(net, images, is_training=, weights=None) ->
   (Classification, statistics after it). Weights [B] are 0 for examples that only fill up the batch.
+
+  taps(net, images, nudges) -> (logits [B, O], inputs): of a network that is all linear layers, what
+  each of them reads, with a nudge added to what each gives; both by the layer's module, [B, ins] and
+  [B, outs].
   """
   init: Callable[[chex.PRNGKey, chex.Array], Net]
   apply: Callable[..., tuple[Classification, Any]]
+  head: str | None = None  # Module of the last layer, whose parameters are w [F, O] and b [O].
+  taps: Callable[[Net, chex.Array, dict], tuple[chex.Array, dict]] | None = None
 
 
 class _Mlp(hk.Module):
@@ -79,4 +85,29 @@ def make_classifier(config: config_dict.ConfigDict, num_outputs: int, *,
   def apply(net, images, *, is_training, weights=None):
     return apply_haiku(net.params, net.stats, images, is_training, weights)
 
-  return Classifier(lambda key, images: Net(*init_haiku(key, images, False)), apply)
+  is_mlp = config.kind == "mlp"
+  return Classifier(
+      lambda key, images: Net(*init_haiku(key, images, False)), apply,
+      head=f"mlp/~/linear_{len(config.hidden_sizes)}" if is_mlp else "resnet/~/linear",
+      taps=_make_taps(forward) if is_mlp else None)
+
+
+def _make_taps(forward: Callable[..., Classification]) -> Callable[..., tuple[chex.Array, dict]]:
+  """Builds `Classifier.taps` of a network that is all `GlorotLinear`."""
+
+  def tapped(images, nudges):
+    inputs = {}
+
+    def tap(call, args, kwargs, context):
+      outputs = call(*args, **kwargs)
+      if not isinstance(context.module, GlorotLinear) or context.method_name != "__call__":
+        return outputs
+      name = context.module.module_name
+      inputs[name], = args
+      return outputs + nudges[name]
+
+    with hk.intercept_methods(tap):
+      return forward(images, False).logits, inputs
+
+  apply = hk.without_apply_rng(hk.transform(tapped)).apply
+  return lambda net, images, nudges: apply(net.params, images, nudges)

@@ -24,6 +24,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 RECIPE = ROOT / "socialized_learning/configs/lewis_config.py"
 USES_TENSORFLOW = 77  # Exit status of a command that imported TensorFlow.
 _PRELOADED = ["socialized_learning.main", "socialized_learning.platform.run",
+              "socialized_learning.experiments.continual",
+              "socialized_learning.experiments.ease_of_learning",
               "socialized_learning.experiments.lewis"]
 _TIMEOUT = 240  # Seconds; a command that takes longer hangs.
 

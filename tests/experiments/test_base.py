@@ -44,7 +44,7 @@ def test_means_of_numbers_and_arrays_by_hand():
 
 
 def test_means_do_not_hang_on_how_updates_are_cut_into_calls():
-  whole = _call(0, **{name: np.concatenate([np.asarray(metrics[name])[0] for _, metrics in _CALLS])
+  whole = _call(0, **{name: np.concatenate([np.asarray(metrics[name])[0] for _, _, metrics in _CALLS])
                       for name in ("loss", "each")})
   one, several = _means([whole]).values(), _means(_CALLS).values()
   for name in ("loss", "each"):
@@ -84,7 +84,7 @@ def test_metrics_of_several_devices_are_those_of_the_first():
   assert jax.local_device_count() > 1
   each = np.arange(12.).reshape(2, 3, 2)
   metrics = jax.pmap(lambda x: {"loss": x[:, 0], "each": x})(each)
-  assert _means([(0, metrics)]).values() == {"loss": 2.0, "each": [2.0, 3.0]}
+  assert _means([(0, 3, metrics)]).values() == {"loss": 2.0, "each": [2.0, 3.0]}
 
 
 def _with(shape, **places):

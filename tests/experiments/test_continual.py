@@ -1,0 +1,170 @@
+"""Continual learning through the command line, on the embedded digits."""
+
+import csv
+import shutil
+import signal
+
+import numpy as np
+import pytest
+
+from socialized_learning.platform import checkpoints
+from tests.experiments import cli
+
+_RECIPE = cli.RECIPE.with_name("continual_config.py")
+# Three tasks of 31 steps and a short last batch each; borders lie inside of calls.
+_RUN = ("--config.stream.num_tasks=3", "--config.population.size=2",
+        "--config.save_checkpoint_interval=20", "--config.log_train_data_interval=20",
+        "--config.updates_per_call=10")
+_STEPS = 96
+
+
+def _start(line, folder, *options, sweep="er,rot-mnist5k,200", **kwargs):
+  return line.start(*options, f"--workdir={folder}", recipe=f"{_RECIPE}:{sweep}",
+                    **{"quick": True} | kwargs)
+
+
+def _summary(folder):
+  return cli.strict_json((folder / "summary.json").read_text())
+
+
+@pytest.fixture(name="whole", scope="module")
+def _whole(line, tmp_path_factory):
+  """Folders of uninterrupted runs, by the number of devices."""
+  root = tmp_path_factory.mktemp("continual")
+  for command in [_start(line, root / str(n), *_RUN, devices=n) for n in (1, 4)]:
+    result = command.wait()
+    assert result.status == 0 and not result.stderr, result
+    assert "values: preset of synergy (the row of rot-mnist, on mnist5k)" in result.stdout
+  return {n: root / str(n) for n in (1, 4)}
+
+
+def test_summary(whole):
+  summary = _summary(whole[1])
+  expected = {"experiment": "continual", "method": "er", "stream": "rot-mnist5k", "buffer": 200,
+              "setting": "domain_il", "seeds": [0, 1], "num_tasks": 3, "step": _STEPS,
+              "fidelity": "clean"}
+  assert {name: summary[name] for name in expected} == expected
+  assert summary["data"] == {"name": "mnist5k", "kind": "real, 5,000 images of MNIST train"}
+  working = summary["heads"]["working"]["domain_il"]
+  matrix = np.array(working["accuracy_matrix"], float)
+  # Every test set of the past, the next one unseen, and no other.
+  assert np.isnan(matrix).tolist() == [[[False, False, True], [False] * 3, [False] * 3]] * 2
+  assert 30 < np.nanmin(np.diagonal(matrix, axis1=1, axis2=2)) <= 100
+  np.testing.assert_allclose(working["final_average_accuracy"], matrix[:, 2].mean(axis=1))
+  np.testing.assert_allclose(working["bwt"], (matrix[:, 2, :2] - matrix[:, [0, 1], [0, 1]]).mean(1))
+  zero_shot = matrix[:, [0, 1], [1, 2]] - np.array(working["random_init"])[:, 1:]
+  np.testing.assert_allclose(working["fwt"], zero_shot.mean(axis=1))
+  confusion = np.array(working["confusion"])
+  assert confusion.shape == (2, 10, 10) and confusion.sum(axis=(1, 2)).tolist() == [3000, 3000]
+  np.testing.assert_allclose(100 * np.trace(confusion, axis1=1, axis2=2) / 3000,
+                             working["final_average_accuracy"])
+  assert all(0 <= error <= 100 for error in working["ece"])
+  assert working["label_space"] == "all outputs" and working["task_identity"] == "never told"
+
+
+def test_table(whole):
+  rows = list(csv.DictReader((whole[1] / "accuracy_matrix.csv").read_text().splitlines()))
+  assert [(row["method"], row["seed"], row["head"], row["setting"]) for row in rows] == [
+      ("er", "0", "working", "domain_il"), ("er", "1", "working", "domain_il")]
+  final = _summary(whole[1])["heads"]["working"]["domain_il"]["final_average_accuracy"]
+  assert [float(row["task_3"]) for row in rows] == pytest.approx(final)
+
+
+def test_members_differ_and_do_not_hang_on_each_other(line, whole, tmp_path):
+  both = cli.arrays(whole[1], _STEPS)
+  assert _start(line, tmp_path / "one", *_RUN, "--config.population.size=1").wait().status == 0
+  for name, array in cli.arrays(tmp_path / "one", _STEPS).items():
+    if "members" in name and both[name].ndim:
+      np.testing.assert_allclose(array[0], both[name][0], rtol=1e-5, atol=1e-6, err_msg=name)
+      assert array[0].size == 1 or not np.array_equal(both[name][0], both[name][1]), name
+
+
+def test_four_devices_learn_what_one_learns(whole):
+  mine, theirs = cli.arrays(whole[1], 80), cli.arrays(whole[4], 80)
+  for name, array in mine.items():
+    if array.dtype.kind == "i" and "memory" in name:  # The same examples in the same slots.
+      np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+    elif "params" in name:
+      np.testing.assert_allclose(array, theirs[name], rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("saved", [40, 80])
+def test_killed_and_resumed(line, whole, tmp_path, saved):
+  folder = tmp_path / "run"
+  command = _start(line, folder, *_RUN)
+  cli.wait_until((folder / f"checkpoints/latest/{saved}").exists, command)
+  command.send(signal.SIGKILL)
+  assert command.wait().status == -signal.SIGKILL
+  result = _start(line, folder, *_RUN).wait()
+  assert result.status == 0 and "resumed at step" in result.stdout, result
+  mine, theirs = cli.arrays(folder, _STEPS), cli.arrays(whole[1], _STEPS)
+  assert mine.keys() == theirs.keys()
+  for name, array in mine.items():
+    np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+  summaries = [_summary(f) for f in (folder, whole[1])]
+  for summary in summaries:
+    del summary["wall_seconds"], summary["steps_per_second"]
+  assert summaries[0] == summaries[1]
+  assert cli.lines(folder / "metrics.jsonl") == cli.lines(whole[1] / "metrics.jsonl")
+
+
+def test_evaluated_again(line, whole, tmp_path):
+  folder = shutil.copytree(whole[1], tmp_path / "run")
+  (folder / "summary.json").unlink()
+  assert _start(line, folder, *_RUN, "--jaxline_mode=eval").wait().status == 0
+  assert _summary(folder) == _summary(whole[1])
+
+
+_METHODS = ("agem,seq-mnist5k,200", "agem_r,mnist5k-360,200", "clser,seq-mnist5k,200",
+            "der,mnist5k-360,200", "derpp,perm-mnist5k,200", "mean_er,rot-mnist5k,200",
+            "joint,seq-mnist5k", "sgd,seq-mnist5k", "si,seq-mnist5k")
+
+
+@pytest.mark.parametrize("sweep", _METHODS)
+def test_methods_and_streams(line, tmp_path, sweep):
+  folder = tmp_path / "run"
+  options = () if "360" in sweep else ("--config.stream.num_tasks=2",)
+  result = _start(line, folder, *options, sweep=sweep).wait()
+  assert result.status == 0 and not result.stderr, result
+  summary = _summary(folder)
+  for settings in summary["heads"].values():
+    for setting, numbers in settings.items():
+      assert setting in ("class_il", "task_il", "domain_il", "general")
+      assert numbers["final_average_accuracy"][0] > 25  # Far above a blind guess.
+  assert ("task_il" in summary["heads"]["working"]) == sweep.split(",")[1].startswith("seq")
+  if sweep.startswith("joint"):
+    assert summary["heads"]["working"]["class_il"]["forgetting"] == [None]
+
+
+_WRONG = {
+    "chess,rot-mnist5k,200": ((), ("no method 'chess'", "clser")),
+    "er,chess,200": ((), ("no stream 'chess'", "rot-mnist5k")),
+    "er,rot-mnist5k,7": ((), ("no buffer 7", "200, 500, 5120")),
+    "er,rot-mnist5k": ((), ("buffer",)),
+    "er,rot-mnist5k,many": ((), ("'many' is not a number of slots",)),
+    "er,rot-mnist5k,200": (("--config.learner.buffer_size=0",), ("buffer_size=0", "at least 1 slot")),
+    "er,seq-mnist5k,200": (("--config.stream.classes_per_task=3",), ("classes",)),
+    "er,perm-mnist5k,200": (("--config.training_steps=100000",), ("perm-mnist5k has 640",)),
+    "er,mnist5k-360,200": (("--config.stream.num_tasks=3",), ("num_tasks=3", "mnist5k-360")),
+    "er,rot-mnist,200": (("--config.data.dir=/nowhere",), ("mnist", "/nowhere", "download")),
+    "sgd,rot-mnist5k": (("--config.network.kind=tree",), ("mlp, resnet18",)),
+    "sgd,perm-mnist5k": (("--config.evaluation.interval=10",), ("borders of its tasks",)),
+    "sgd,seq-mnist5k": (("--config.stream.validation=1.5",), ("validation=1.5",)),
+    "si,seq-mnist5k": (("--config.population.mapping=treasure",), ("auto, vmap, loop",)),
+}
+
+
+@pytest.mark.parametrize("sweep", _WRONG)
+def test_refusals(line, tmp_path, sweep):
+  options, words = _WRONG[sweep]
+  cli.assert_refused(_start(line, tmp_path / "run", *options, sweep=sweep).wait(), *words)
+  assert not (tmp_path / "run").exists()
+
+
+def test_given_values_are_told(line, tmp_path):
+  result = _start(line, tmp_path / "run", "--config.stream.num_tasks=1",
+                  "--config.learner.learning_rate=0.1").wait()
+  assert result.status == 0 and "learning_rate=0.1, given (preset: 0.2)" in result.stdout, result
+  summary = _summary(tmp_path / "run")
+  assert summary["preset"]["changed"] == {"learning_rate": {"preset": 0.2, "given": 0.1}}
+  assert checkpoints.latest_step(tmp_path / "run") == 32
