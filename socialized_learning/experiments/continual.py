@@ -227,7 +227,8 @@ def _show(stream: streams.Stream, images: chex.Array, table: chex.Array, index: 
           view: chex.Array, keys: chex.Array | None) -> chex.Array:
   """Images as a network reads them: looked at, augmented if there are keys, normalised."""
   views = transforms.DeviceViews(table, stream.views.kind)
-  shown = transforms.look(views, images[index], view)
+  look = transforms.look if view.ndim else transforms.look_alike
+  shown = look(views, images[index], view)
   if keys is not None:
     shown = augmentation.augment(stream.augment, shown, keys)
   return augmentation.normalise(shown, stream.normalise)
@@ -318,10 +319,15 @@ def make_examiner(classifier: classifiers.Classifier, learner: learners.Learner,
 
 
 def _test_set(planned: tuple[streams.Stream, ...], task: int) -> tuple[np.ndarray, ...]:
-  """Index, view and validity [N, n] of a test set, and the outputs of its task [O]."""
-  parts = (np.stack([getattr(stream.tests, name)[task] for stream in planned])
-           for name in ("index", "view", "valid"))
-  return (*parts, continual_checks.outputs_of_tasks(planned[0])[task])
+  """Index, view and validity [N, n] of a test set, and the outputs of its task [O].
+
+  Where all images are looked at alike the view is one number for each member, [N].
+  """
+  index, view, valid = (np.stack([getattr(stream.tests, name)[task] for stream in planned])
+                        for name in ("index", "view", "valid"))
+  if all(len(np.unique(of_member[there])) == 1 for of_member, there in zip(view, valid, strict=True)):
+    view = np.max(view * valid, axis=1)
+  return index, view, valid, continual_checks.outputs_of_tasks(planned[0])[task]
 
 
 @jax.jit

@@ -12,7 +12,10 @@ from socialized_learning.learners import agem
 from socialized_learning.learners import clser
 from socialized_learning.learners import derpp
 from socialized_learning.learners import er
+from socialized_learning.learners import ewc_on
+from socialized_learning.learners import lwf
 from socialized_learning.learners import mean_er
+from socialized_learning.learners import multi_scale
 from socialized_learning.learners import sgd
 from socialized_learning.learners import si
 from socialized_learning.learners.types import Batch
@@ -27,8 +30,11 @@ LEARNERS = {
     "der": derpp.make_der,
     "derpp": derpp.make,
     "er": er.make,
+    "ewc_on": ewc_on.make,
     "joint": sgd.make,  # On a plan that is the union of all tasks.
+    "lwf": lwf.make,
     "mean_er": mean_er.make,
+    "multi_scale": multi_scale.make,
     "sgd": sgd.make,
     "si": si.make,
 }

@@ -26,7 +26,7 @@ class Counts(NamedTuple):
   calibration: chex.Array  # [M, 3], per bin of confidence: images, sum of confidence, right ones.
 
 
-# (index [n], view [n]) -> images [n, H, W, C] as a network reads them.
+# (index [n], view [n] or one for all) -> images [n, H, W, C] as a network reads them.
 Show = Callable[[chex.Array, chex.Array], chex.Array]
 
 
@@ -40,18 +40,19 @@ def examine(classifier: Classifier, net: Net, show: Show, labels: chex.Array, in
     show: shows test images.
     labels: of all test images.
     index: [n], the images of this test set.
-    view: [n], how they are looked at.
+    view: [n], how they are looked at; or one number for all.
     valid: [n] bool.
     outputs: [O] bool, the outputs of the task.
   """
   num_chunks = -(-index.shape[0] // _CHUNK)
   padding = num_chunks * _CHUNK - index.shape[0]
+  alike = view.ndim == 0
   chunks = jax.tree.map(lambda x: jnp.pad(x, (0, padding)).reshape(num_chunks, _CHUNK),
-                        (index, view, valid))
+                        (index, valid) if alike else (index, valid, view))
 
   def ask(chunk):
-    index, view, valid = chunk
-    logits = classifier.apply(net, show(index, view), is_training=False)[0].logits
+    index, valid, views = chunk if not alike else (*chunk, view)
+    logits = classifier.apply(net, show(index, views), is_training=False)[0].logits
     return _count(logits, labels[index], valid, outputs)
 
   counts = jax.lax.map(ask, chunks)

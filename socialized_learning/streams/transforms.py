@@ -46,6 +46,24 @@ def look(views: DeviceViews, images: chex.Array, view: chex.Array) -> chex.Array
   return images
 
 
+def look_alike(views: DeviceViews, images: chex.Array, view: chex.Array) -> chex.Array:
+  """`look` where all images [B, H, W, C] are shown in the one `view`, a number: many times faster."""
+  chex.assert_rank([images, view], [4, 0])
+  if views.kind == types.PLAIN:
+    return images
+  batch, height, width, channels = images.shape
+  if views.kind == types.PERMUTATION:
+    source, inside = views.table[view], None
+  else:  # Where each pixel comes from is seen by turning a picture of the pixels' numbers.
+    numbers = 1 + jnp.arange(height * width, dtype=jnp.int32).reshape(height, width, 1)
+    source = _rotate(numbers, views.table[view]).reshape(-1) - 1
+    inside = (source >= 0)[:, None]
+  shown = images.reshape(batch, height * width, channels)[:, jnp.maximum(source, 0)]
+  if inside is not None:
+    shown = jnp.where(inside, shown, 0)
+  return shown.reshape(images.shape)
+
+
 def rotate(images: chex.Array, coefficients: chex.Array) -> chex.Array:
   """Rotates each image [H, W, C] by its row [6] of `rotation.table`; exact, whole numbers only."""
   chex.assert_rank([images, coefficients], [4, 2])

@@ -106,3 +106,16 @@ def test_shapes_are_checked():
     transforms.permute(IMAGE[None], np.zeros((1, 783), np.int32))
   with pytest.raises(AssertionError):
     transforms.rotate(IMAGE, np.zeros((1, 6), np.int32))
+
+
+@pytest.mark.parametrize("kind", ["plain", "rotation", "permutation"])
+def test_images_that_are_looked_at_alike(kind):
+  random = np.random.default_rng(0)
+  images = random.integers(256, size=(5, 28, 28, 1)).astype(np.uint8)
+  tables = {"plain": np.zeros((1, 0)), "rotation": rotation.table(np.array([0., 37.5, 123.456]), 28, 28),
+            "permutation": np.stack([random.permutation(784) for _ in range(3)])}
+  views = transforms.DeviceViews(jnp.asarray(tables[kind]), kind)
+  for view in range(len(tables[kind])):
+    alike = jax.jit(transforms.look_alike)(views, images, jnp.int32(view))
+    each = jax.jit(transforms.look)(views, images, jnp.full(5, view))
+    np.testing.assert_array_equal(alike, each)
