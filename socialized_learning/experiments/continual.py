@@ -66,8 +66,8 @@ class ContinualExperiment(base.FusedExperiment):
     self._constants = {}
     if mode == "train":
       self._constants = devices.replicate(self._world, axis_name=axis_name)
-      self._call = devices.fuse(make_update(learner, stream, self._over, axis_name),
-                                axis_name=axis_name)
+      self._call = devices.fuse(make_update(learner, stream, self._over, axis_name,
+                                            pads=self._room() > 1), axis_name=axis_name)
       self._border = {name: make_border(getattr(learner, f"{name}_task"), stream, self._over, axis_name)
                       for name in ("begin", "end") if getattr(learner, f"{name}_task")}
     self._examine = make_examiner(make_classifier(), learner, stream, self._over)
@@ -104,7 +104,7 @@ class ContinualExperiment(base.FusedExperiment):
     ends = self._streams[0].plan.task_ends
     if not global_step and not self.results.begun:
       self._at_start(rng)
-    room = base.fused_updates(self._config, 0, pads_last_call=True)
+    room = self._room()
     merged, first, last = None, global_step, global_step + num_updates
     while first < last:
       until = min(last, int(ends[np.searchsorted(ends, first, side="right")]))
@@ -114,6 +114,10 @@ class ContinualExperiment(base.FusedExperiment):
         self._at_end_of(int(task), rng)
       first = until
     return merged
+
+  def _room(self) -> int:
+    """How many updates one call has room for."""
+    return base.fused_updates(self._config, 0, pads_last_call=True)
 
   def _advance(self, first: int, until: int, room: int, rng: chex.Array, start: int
               ) -> dict[str, chex.Array]:
@@ -240,8 +244,12 @@ def _world_of(stream: streams.Stream, constants: Mapping[str, Any], table: chex.
                         constants["labels"])
 
 
-def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, axis_name: str):
-  """One update of all members on one device: (state, batch, constants) -> (state, metrics)."""
+def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, axis_name: str, *,
+                pads: bool):
+  """One update of all members on one device: (state, batch, constants) -> (state, metrics).
+
+  With `pads` nothing happens where the batch is not active.
+  """
 
   def update(state, batch, constants):
     size = batch["index"].shape[0]
@@ -255,16 +263,15 @@ def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, ax
 
     moved, metrics = over(one)(state.members, batch["index"].T, batch["view"].T, batch["valid"].T,
                                constants["table"], step_keys)
-    return TrainState(moved, state.step + 1), metrics
+    return TrainState(moved, state.step + 1), jax.tree.map(lambda x: x.mean(), metrics)
 
   def if_active(state, batch, constants):
     run = lambda state: update(state, batch, constants)
     shapes = jax.eval_shape(run, state)[1]
     rest = lambda state: (state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
-    state, metrics = jax.lax.cond(batch["active"][0], run, rest, state)
-    return state, jax.tree.map(lambda x: x.mean(), metrics)
+    return jax.lax.cond(batch["active"][0], run, rest, state)
 
-  return if_active
+  return if_active if pads else update
 
 
 def make_border(cross: Any, stream: streams.Stream, over: Any, axis_name: str):

@@ -56,6 +56,9 @@ def fuse(update: Update, *, axis_name: str) -> Callable[[Any, Any, Any], tuple[A
   """
 
   def call(state, batches, constants):
+    if jax.tree.leaves(batches)[0].shape[0] == 1:  # Without a loop: convolutions are slow inside one.
+      state, metrics = update(state, jax.tree.map(lambda x: x[0], batches), constants)
+      return state, jax.tree.map(lambda x: x[None], metrics)
     return jax.lax.scan(lambda s, batch: update(s, batch, constants), state, batches)
 
   return jax.pmap(call, axis_name=axis_name, donate_argnums=0)
