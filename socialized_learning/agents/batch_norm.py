@@ -67,4 +67,5 @@ class BatchNorm(hk.Module):
     divisor = jnp.maximum(count, 1)
     mean = total(weights * x) / divisor
     var = total(weights * jnp.square(x - mean)) / divisor
-    return mean, var, count
+    # If none counts: dividing by epsilon layer after layer would soon be infinite.
+    return mean, jnp.where(count > 0, var, 1), count

@@ -36,8 +36,8 @@ class Classifier(NamedTuple):
   (Classification, statistics after it). Weights [B] are 0 for examples that only fill up the batch.
 
   taps(net, images, nudges) -> (logits [B, O], inputs): of a network that is all linear layers, what
-  each of them reads, with a nudge added to what each gives; both by the layer's module, [B, ins] and
-  [B, outs].
+  each of them reads [B, ins], with a nudge [B, outs] added to what each gives; both by the layer's
+  module.
   """
   init: Callable[[chex.PRNGKey, chex.Array], Net]
   apply: Callable[..., tuple[Classification, Any]]

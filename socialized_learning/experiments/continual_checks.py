@@ -34,7 +34,7 @@ def check_config(config: config_dict.ConfigDict) -> None:
   checks.check_layers(config, ("network.hidden_sizes",))
   require(not config.evaluation.interval, f"evaluation.interval={config.evaluation.interval}: a "
           "stream is examined at the borders of its tasks, use 0")
-  require(config.stream.name != "mnist-360" or config.method not in _NEEDS_BORDERS,
+  require(streams.STREAMS[config.stream.name].setting != streams.GENERAL or config.method not in _NEEDS_BORDERS,
           f"method={config.method!r} acts at the end of a task, and {config.stream.name} has none: "
           "choose another method or stream")
   if "replay_batch_size" in config.learner:
@@ -44,6 +44,10 @@ def check_config(config: config_dict.ConfigDict) -> None:
     require(config.learner.replay_batch_size % jax.device_count() == 0,
             f"learner.replay_batch_size={config.learner.replay_batch_size} is not divisible by "
             f"{jax.device_count()} devices: use a multiple of them")
+  require(config.method != "ewc_on" or config.learner.fidelity == "clean"
+          or config.network.kind == "mlp" or jax.device_count() == 1,
+          "learner.fidelity='reference' of ewc_on shows images one by one, which several devices cannot "
+          "share: use one device, or learner.fidelity=clean")
   source = streams.STREAMS[config.stream.name].source
   require(config.data.name == source.name, f"data.name={config.data.name!r}: {config.stream.name} is "
           f"made of {source.name}")

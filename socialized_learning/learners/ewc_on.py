@@ -1,7 +1,7 @@
-"""Online EWC: parameters are held to where the last task left them, as much as tasks so far need them.
+"""Online EWC: parameters are held to where the last task left them, as tasks so far need them.
 
-Source: Schwarz et al. 2018, "Progress & Compress", with the estimate of importance of Sarfraz et al.
-2022, "SYNERgy", whose code also has the option of one importance per filter.
+Source: Schwarz et al. 2018, "Progress & Compress", with the estimate of importance of Sarfraz et
+al. 2022, "SYNERgy", whose code also has the option of one importance per filter.
 """
 
 from typing import Any, NamedTuple
@@ -26,14 +26,34 @@ class State(NamedTuple):
   importance: Any  # F, of each parameter; 0 before the end of the first task.
 
 
+def consolidate(state: State, total: Any, num_examples: chex.Array,
+                config: config_dict.ConfigDict) -> State:
+  """The state at the end of a task.
+
+  Args:
+    state: the state so far.
+    total: importance summed over the task's examples, like the parameters.
+    num_examples: of the task, int32.
+    config: see `make`.
+  """
+  divisor = jnp.maximum(num_examples, 1)
+  if config.fidelity == "reference":  # Batches times their size, though the last may be short.
+    divisor = -(-divisor // config.batch_size) * config.batch_size
+  importance = jax.tree.map(lambda old, new: config.ewc_decay * old + new / divisor,
+                            state.importance, total)
+  if config.get("average_filters", False):
+    importance = importance_lib.average_filters(importance)
+  return State(state.net, jax.tree.map(jnp.array, state.net.params), importance)
+
+
 def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex.Array,
          num_outputs: int, axis_name: str | None) -> types.Learner:
   """Builds the learner; see `learners.make`.
 
-  Loss: `ce + ewc_weight sum_j F_j (theta_j - theta*_j)^2`. At a task's end `F = ewc_decay F + F'` and
-  theta* becomes theta; F' is the mean `importance` of the task's examples, each augmented once.
+  Loss: `ce + ewc_weight sum_j F_j (theta_j - theta*_j)^2`. At a task's end `F = ewc_decay F + F'`
+  and theta* becomes theta; F' is the mean `importance` of the task's examples, each augmented once.
   Fidelity "reference" estimates it as the published code does, and divides by the number of batches
-  times their size though the last may be short.
+  times their size.
   Config: `learning_rate`, `ewc_weight`, `ewc_decay`, `fidelity`, `batch_size` over all devices;
   `average_filters` where kernels shall have one importance per filter.
   """
@@ -62,17 +82,10 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
     return state._replace(net=net), steps.over_devices({"loss": value} | terms, axis_name)
 
   def end_task(state, task, world, key):
-    examples = task.examples
-    show = lambda at: replay.show(jax.tree.map(lambda x: x[at], examples), world, key)
-    total, stats = estimate(state.net, show, examples.valid.astype(jnp.float32))
-    divisor = jnp.maximum(examples.valid.sum(), 1)
-    if config.fidelity == "reference":
-      divisor = -(-divisor // config.batch_size) * config.batch_size
-    importance = jax.tree.map(lambda old, new: config.ewc_decay * old + new / divisor,
-                              state.importance, total)
-    if config.get("average_filters", False):
-      importance = importance_lib.average_filters(importance)
-    net = state.net._replace(stats=stats)
-    return State(net, jax.tree.map(jnp.array, net.params), importance)
+    show = lambda at: replay.show(jax.tree.map(lambda x: x[at], task.examples), world, key)
+    valid = task.examples.valid
+    total, stats = estimate(state.net, show, valid.astype(jnp.float32))
+    state = state._replace(net=state.net._replace(stats=stats))
+    return consolidate(state, total, valid.sum(), config)
 
   return types.Learner(init, observe, lambda state: {"working": state.net}, end_task=end_task)

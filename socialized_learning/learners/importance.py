@@ -1,9 +1,9 @@
 """How much each parameter matters for what a network says of some examples.
 
-`sum_n w_n p_n (d log p_n / d theta)^2`, p_n the probability of example n's label, which is no more than
-a weight: neither the empirical Fisher information, which has no p_n, nor the true one, which sums over
-all outputs. The caller divides. Source: Sarfraz et al. 2022, "SYNERgy between SYNaptic consolidation
-and Experience Replay", and its online EWC (Schwarz et al. 2018).
+`sum_n w_n p_n (d log p_n / d theta)^2`, p_n the probability of example n's label, which is no more
+than a weight: neither the empirical Fisher information, which has no p_n, nor the true one, which
+sums over all outputs. The caller divides. Source: Sarfraz et al. 2022, "SYNERgy between SYNaptic
+consolidation and Experience Replay", and its online EWC (Schwarz et al. 2018).
 
 Shapes: `n` examples, `c` of them in a chunk, `ins` and `outs` of a linear layer.
 """
@@ -24,7 +24,7 @@ from socialized_learning.learners import steps
 FIDELITIES = ("clean", "reference")
 
 # Examples at once. In closed form the cost is that of matrix products; otherwise each example of a
-# chunk has a gradient of its own, as large as the network, and on a CPU one by one is twice as fast.
+# chunk has a gradient of its own, as large as the network: on a CPU one by one is twice as fast.
 _DENSE_CHUNK = 1000
 _CHUNK = {"cpu": 1, "others": 8}
 
@@ -38,9 +38,10 @@ def make_importance(classifier: Classifier, fidelity: str, *, axis_name: str | N
   """Builds the estimate, which goes over the examples chunk by chunk.
 
   A network of linear layers, which has no batch normalisation, has one way: in closed form, without
-  a gradient per example. Others have two. "clean": gradients of the function that is tested, running
-  statistics in use and left alone. "reference": each image is a batch of its own in training mode, and
-  moves the running statistics, in the order of the examples; so the published code.
+  a gradient per example. Others have two. "clean": gradients of the function that is tested,
+  running statistics in use and left alone. "reference": each image is a batch of its own in
+  training mode and moves the running statistics, in the order of the examples, as in the published
+  code.
 
   Args:
     classifier: the kind of network.
@@ -50,8 +51,8 @@ def make_importance(classifier: Classifier, fidelity: str, *, axis_name: str | N
     chunk_size: c; None for a size that suits the network.
 
   Returns:
-    (net, show, weights [n], 0 for what is no example) -> (a tree like the parameters, the statistics
-    afterwards).
+    (net, show, weights [n], 0 for what is no example) -> (a tree like the parameters, the
+    statistics afterwards).
 
   Raises:
     ValueError: no such fidelity; or, when called, "reference" with batch normalisation on several
@@ -59,36 +60,19 @@ def make_importance(classifier: Classifier, fidelity: str, *, axis_name: str | N
   """
   if fidelity not in FIDELITIES:
     raise ValueError(f"fidelity {fidelity!r}: one of {FIDELITIES}")
-  in_order = fidelity == "reference" and classifier.taps is None
+  size = _CHUNK["cpu" if jax.default_backend() == "cpu" else "others"]
+  shared = axis_name
   if classifier.taps is not None:
     of_chunk, size = functools.partial(_in_closed_form, classifier.taps), _DENSE_CHUNK
+  elif fidelity == "clean":
+    of_chunk = functools.partial(_tested, classifier)
   else:
-    of_chunk = functools.partial(_one_by_one if in_order else _tested, classifier)
-    size = _CHUNK["cpu" if jax.default_backend() == "cpu" else "others"]
-
-  def importance(net, show, weights):
-    num_devices = 1 if axis_name is None else jax.lax.axis_size(axis_name)
-    if in_order and net.stats and num_devices > 1:
-      raise ValueError("fidelity 'reference' takes images one by one: use one device")
-    positions, weights = _chunks(weights, chunk_size or size, None if in_order else axis_name)
-
-    def add(carry, chunk):
-      total, stats = carry
-      at, weights = chunk
-      part, stats = of_chunk(net._replace(stats=stats), *show(at), weights)
-      return (jax.tree.map(jnp.add, total, part), stats), None
-
-    start = (jax.tree.map(jnp.zeros_like, net.params), net.stats)
-    (total, stats), _ = jax.lax.scan(add, start, (positions, weights))
-    if axis_name is not None and not in_order:
-      total = jax.lax.psum(total, axis_name)
-    return total, stats
-
-  return importance
+    of_chunk, shared = functools.partial(_one_by_one, classifier, axis_name), None
+  return functools.partial(_over_chunks, of_chunk, chunk_size or size, shared)
 
 
 def average_filters(importance: Any) -> Any:
-  """One value for each filter: kernels [H, W, I, O] become their mean over H, W and I; the rest stays.
+  """One value for each filter: kernels [H, W, I, O] become their mean over H, W, I; the rest stays.
 
   Args:
     importance: like the parameters of one network (a population's has one axis more).
@@ -97,8 +81,24 @@ def average_filters(importance: Any) -> Any:
   return jax.tree.map(lambda x: mean(x) if x.ndim == 4 else x, importance)
 
 
-def _chunks(weights: chex.Array, most: int, axis_name: str | None) -> tuple[chex.Array, chex.Array]:
-  """This device's positions and weights [chunks, c], filled up with weight 0; c is at most `most`."""
+def _over_chunks(of_chunk: Callable, most: int, axis_name: str | None, net: Net, show: Show,
+                 weights: chex.Array) -> tuple[Any, Any]:
+  """The sum over all examples, those of other devices too, and the statistics afterwards."""
+
+  def add(carry, chunk):
+    total, stats = carry
+    at, weights = chunk
+    part, stats = of_chunk(net._replace(stats=stats), *show(at), weights)
+    return (jax.tree.map(jnp.add, total, part), stats), None
+
+  start = (jax.tree.map(jnp.zeros_like, net.params), net.stats)
+  (total, stats), _ = jax.lax.scan(add, start, _chunks(weights, most, axis_name))
+  return total if axis_name is None else jax.lax.psum(total, axis_name), stats
+
+
+def _chunks(weights: chex.Array, most: int, axis_name: str | None
+           ) -> tuple[chex.Array, chex.Array]:
+  """This device's positions and weights [chunks, c], filled up with weight 0; c <= `most`."""
   num_examples = weights.shape[0]
   num_devices = 1 if axis_name is None else jax.lax.axis_size(axis_name)
   num_chunks = num_devices * -(-num_examples // (most * num_devices))
@@ -156,12 +156,14 @@ def _tested(classifier, net, images, labels, weights):
   return _per_example(classifier, False, net, images, labels, weights)[0], net.stats
 
 
-def _one_by_one(classifier, net, images, labels, weights):
+def _one_by_one(classifier, axis_name, net, images, labels, weights):
   """`_per_example` in training mode; returns the statistics after one image after another.
 
   What an image leaves behind does not depend on what was there before: from statistics of 0 each
   yields its own contribution, which then fades with each image that follows.
   """
+  if net.stats and axis_name is not None and jax.lax.axis_size(axis_name) > 1:
+    raise ValueError("fidelity 'reference' takes images one by one: use one device")
   still = jax.tree.map(jnp.zeros_like, net.stats)
   found, left = _per_example(classifier, True, net._replace(stats=still), images, labels, weights)
   counts = weights > 0

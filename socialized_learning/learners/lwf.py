@@ -3,8 +3,8 @@
 Source: Li and Hoiem 2016, with the warm-up of new outputs, in the continual-learning literature's
 common implementation. That one records the old network's logits of each un-augmented image at the
 beginning of a task; here the old network is kept and looks at the very images that are learnt from.
-Without augmentation these are the same numbers; with it teacher and learner see the same image, which
-is what the method means, and no table of logits the size of the data is kept for each agent.
+Without augmentation these are the same numbers; with it teacher and learner see the same image,
+which is what the method means, and no agent needs a table of logits as long as the data.
 
 Shapes: `B` examples on this device, `O` outputs, `n` examples of a task, `b` of them in a batch.
 """
@@ -46,8 +46,9 @@ def distillation(logits: chex.Array, targets: chex.Array, old: chex.Array, tempe
                 ) -> chex.Array:
   """`-sum_k q_k log p_k` over the old outputs: [B, O], [B, O], [O] bool -> [B]; 0 if none is old.
 
-  q and p are the softmax over the old outputs of targets and logits, each divided by the temperature:
-  the same as softmax to the power of `1 / temperature`, renormalised. No gradient to the targets.
+  q and p are the softmax over the old outputs of targets and logits, each divided by the
+  temperature: the same as softmax to the power of `1 / temperature`, renormalised. No gradient to
+  the targets.
   """
   soft = lambda x: jax.nn.log_softmax(among(x / temperature, old))
   terms = jnp.exp(soft(jax.lax.stop_gradient(targets))) * soft(logits)

@@ -31,8 +31,8 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
          num_outputs: int, axis_name: str | None) -> types.Learner:
   """Builds the learner; see `learners.make`.
 
-  Loss: `ce(x, y) + logit_weight mean((h(x') - z')^2) + label_weight ce(x', y')`, the current and the
-  replayed examples in two passes of the network, in this order.
+  Loss: `ce(x, y) + logit_weight mean((h(x') - z')^2) + label_weight ce(x', y')`, the current and
+  the replayed examples in two passes of the network, in this order.
   Config: `learning_rate`, `buffer_size`, `replay_batch_size`, `logit_weight`, `label_weight`,
   `fidelity`, see `right_replay.draw`.
   """

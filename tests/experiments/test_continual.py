@@ -117,7 +117,8 @@ def test_evaluated_again(line, whole, tmp_path):
 
 _METHODS = ("agem,seq-mnist5k,200", "agem_r,mnist5k-360,200", "clser,seq-mnist5k,200",
             "der,mnist5k-360,200", "derpp,perm-mnist5k,200", "mean_er,rot-mnist5k,200",
-            "joint,seq-mnist5k", "sgd,seq-mnist5k", "si,seq-mnist5k")
+            "ewc_on,seq-mnist5k", "joint,seq-mnist5k", "lwf,seq-mnist5k",
+            "multi_scale,seq-mnist5k,500", "sgd,seq-mnist5k", "si,seq-mnist5k")
 
 
 @pytest.mark.parametrize("sweep", _METHODS)

@@ -131,6 +131,19 @@ def test_examples_without_weight_do_not_count():
   jax.tree.map(np.testing.assert_array_equal, nobody.stats, net.stats)
 
 
+def test_a_batch_in_which_nobody_counts_is_finite():
+  net = golden.net("resnet", dtype=np.float32)
+  images = golden.images("resnet", range(4), np.float32)
+
+  def loss(params):
+    output, _ = golden.classifier("resnet").apply(
+        net._replace(params=params), images, is_training=True, weights=np.zeros(4))
+    return jnp.where(np.zeros(4, bool)[:, None], output.logits, 0).sum()
+
+  grads = jax.device_get(jax.jit(jax.grad(loss))(net.params))
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
+
+
 def test_devices_share_the_statistics_of_the_batch():
   images = golden.images("resnet", range(8))
   net = golden.net("resnet")

@@ -168,12 +168,14 @@ def test_devices_share_the_examples():
 
 
 def test_single_images_are_not_for_several_devices():
-  estimate = importance.make_importance(golden.classifier("resnet"), "reference", axis_name="devices")
-  call = jax.pmap(lambda x: estimate(golden.net("resnet"), None, x), axis_name="devices")
+  made = golden.classifier("resnet")
+  estimate = importance.make_importance(made, "reference", axis_name="devices")
+  call = jax.pmap(lambda x: estimate(golden.net("resnet"), _show("resnet", range(4)), x),
+                  axis_name="devices")
   with pytest.raises(ValueError, match="use one device"):
     call(jnp.ones((2, 4)))
   with pytest.raises(ValueError, match="one of"):
-    importance.make_importance(golden.classifier("resnet"), "typo")
+    importance.make_importance(made, "typo")
 
 
 def test_average_of_filters():
@@ -205,8 +207,8 @@ def test_lwf_of_given_logits():
 
   (total, (entropy, distilled)), grads = jax.value_and_grad(terms, has_aux=True)(logits)
   _close([distilled, entropy, total], [1.220308, 1.6869474, 2.6631938])
-  _close(grads[0], [0.17868974, 0.037931541, 0.0037779193, 0.0035559492, -0.24546677, 0.021511618, 0,
-                    0])
+  _close(grads[0], [0.17868974, 0.037931541, 0.0037779193, 0.0035559492, -0.24546677, 0.021511618,
+                    0, 0])
   _close(np.linalg.norm(grads), 0.44327896)
   target = jax.nn.softmax(lwf.among(_recorded(8) / 2.0, old))[0, :4]
   _close(target, [0.28376527, 0.46524747, 0.18314945, 0.067837813])
@@ -233,7 +235,7 @@ def test_lwf_step():
     return made.apply(net, images, is_training=is_training, weights=weights)
 
   shown = world.world("small_mlp")
-  shown = shown._replace(labels=shown.labels.at[:4].set(jnp.asarray([2, 3, 3, 2])))
+  shown = shown._replace(labels=shown.labels.at[:4].set(jnp.asarray([2, 3, 3, 2], jnp.int32)))
   state = lwf.State(golden.net("small_mlp"),
                     classifiers.Net({"recorded": jnp.asarray(_recorded(5))}, {}),
                     seen=jnp.arange(5) < 4, old=jnp.arange(5) < 2)

@@ -1,5 +1,7 @@
 """Multi-scale replay, and the reservoir of what was answered rightly."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,6 @@ from socialized_learning import memory as memory_lib
 from socialized_learning.learners import derpp
 from socialized_learning.learners import multi_scale
 from socialized_learning.learners import right_replay
-from socialized_learning.learners import steps
 from tests.learners import golden
 from tests.learners import world
 
@@ -25,7 +26,8 @@ def _memory() -> memory_lib.Memory:
 
 def _draws(fidelity, num):
   shown = world.world("small_mlp")
-  one = lambda seed: right_replay.draw(_memory(), num, shown, jax.random.PRNGKey(seed), None, fidelity)
+  one = lambda seed: right_replay.draw(_memory(), num, shown, jax.random.PRNGKey(seed), None,
+                                       fidelity)
   return jax.device_get(jax.jit(jax.vmap(one))(jnp.arange(200)))
 
 
@@ -77,15 +79,16 @@ def test_step_is_that_of_derpp_with_one_draw(monkeypatch):
     shown, batch, net = world.world("small_mlp"), world.batch(range(4)), golden.net("small_mlp")
     right = golden.classifier("small_mlp").apply(
         net, golden.images("small_mlp", range(4)), is_training=False)[0].logits.argmax(1)
-    labels = shown.labels.at[:4].set(right.at[2].add(1) % 5)  # The third is wrong.
-    shown = shown._replace(labels=labels.astype(jnp.int32))
+    right = right.at[2].add(1) % 5  # The third is wrong.
+    shown = shown._replace(labels=shown.labels.at[:4].set(right.astype(jnp.int32)))
     found = {}
     for module, notes in ((derpp, {}), (multi_scale, {"written": jnp.ones(6)})):
       world.force(monkeypatch, draws=[world.D1] * 2, reservoir=[[1, 10, 4, 0]])
-      grads = world.record_gradients(monkeypatch, steps)
-      state = module.State(net, world.memory({"logits": logits} | notes))
-      state, metrics = world.make(module, "small_mlp", settings).observe(state, batch, shown, world.KEY)
-      found[module] = jax.device_get((metrics, grads[0], state.net))
+      observe = functools.partial(world.make(module, "small_mlp", settings).observe, batch=batch,
+                                  world=shown, key=world.KEY)
+      state, metrics = jax.jit(lambda state, observe=observe: observe(state))(
+          module.State(net, world.memory({"logits": logits} | notes)))
+      found[module] = jax.device_get((metrics, state.net))
       held = state.memory
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-15),
                  found[derpp], found[multi_scale])
