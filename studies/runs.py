@@ -22,7 +22,7 @@ from scipy import stats
 class Job(NamedTuple):
   """One run."""
   name: str  # Of its folder.
-  steps: int  # After which it is done.
+  steps: int | None  # After which it is done; None: when its recipe says so.
   options: tuple[str, ...]  # Of `python -m socialized_learning.main`.
 
 
@@ -66,7 +66,8 @@ def _run(job: Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[int]]") 
     with open(log, "w", encoding="utf-8") as file:
       done = subprocess.run(
           [sys.executable, "-m", "socialized_learning.main", *job.options,
-           f"--config.training_steps={job.steps}", f"--workdir={folder / job.name}"],
+           *([f"--config.training_steps={job.steps}"] if job.steps else []),
+           f"--workdir={folder / job.name}"],
           stdout=file, stderr=subprocess.STDOUT, check=False,
           preexec_fn=functools.partial(_pin, cores))
   finally:
@@ -83,8 +84,8 @@ def _pin(cores: set[int]) -> None:
     os.sched_setaffinity(0, cores)
 
 
-def _is_done(summary: pathlib.Path, steps: int) -> bool:
-  return summary.exists() and json.loads(summary.read_text())["step"] == steps
+def _is_done(summary: pathlib.Path, steps: int | None) -> bool:
+  return summary.exists() and steps in (None, json.loads(summary.read_text())["step"])
 
 
 def mean_and_error(values: Sequence[float], *, digits: int = 3, scale: float = 1.0) -> str:

@@ -26,7 +26,6 @@ from socialized_learning.platform import run_folder
 from socialized_learning.population import devices
 from socialized_learning.population import members
 from socialized_learning.population import randomness
-from socialized_learning.population import stack
 from socialized_learning.report import continual_tables
 from socialized_learning.streams import augmentation
 from socialized_learning.streams import transforms

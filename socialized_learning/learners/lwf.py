@@ -9,7 +9,7 @@ which is what the method means, and no agent needs a table of logits as long as 
 Shapes: `B` examples on this device, `O` outputs, `n` examples of a task, `b` of them in a batch.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax

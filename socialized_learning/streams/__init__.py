@@ -31,6 +31,10 @@ from socialized_learning.streams.types import TestSets
 from socialized_learning.streams.types import Views
 
 
+__all__ = ("CLASS_IL", "DOMAIN_IL", "Examples", "GENERAL", "Options", "Plan", "STREAMS", "Stream",
+           "TestSets", "Views", "fingerprint", "make")
+
+
 def _classes(source: definitions.Source, num_tasks: int, classes_per_task: int) -> Definition:
   return Definition(source, CLASS_IL, num_tasks, classes_per_task, True, class_incremental.build,
                     ("num_tasks", "classes_per_task", "short_batch"))
