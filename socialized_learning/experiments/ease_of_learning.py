@@ -36,8 +36,6 @@ from socialized_learning.population import stack
 from socialized_learning.report import ease_of_learning_results
 
 _LEVELS = (0.5, 0.75, 0.9)  # Accuracies that the steps are counted to.
-# Candidates are put together by this seed, so that all runs are asked the same questions.
-_SEED = 20220425
 
 
 class TrainState(NamedTuple):
@@ -107,7 +105,7 @@ class EaseOfLearningExperiment(base.FusedExperiment):
     """Loss, and accuracy if there is one, of each listener [S, L] over a whole split."""
     settings, totals, games_played = self._config.evaluation, {}, 0
     for items, counts in evaluation.candidate_batches(
-        len(split), settings.num_candidates, settings.num_epochs, _SEED):
+        len(split), settings.num_candidates, settings.num_epochs):
       examined = self._examine(self._speakers, listeners, self._view(split.take(items)))
       for name, values in examined._asdict().items():
         if values is not None:

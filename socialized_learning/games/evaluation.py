@@ -21,6 +21,10 @@ from socialized_learning.games.lewis import View
 from socialized_learning.metrics import ensembles
 
 
+# By this seed candidates are put together and items drawn, so that all runs are asked the same.
+SEED = 20220425
+
+
 class Judgement(NamedTuple):
   """One batch of games, each speaker's message heard by all listeners."""
   messages: chex.Array  # [S, B, T] int32
@@ -97,7 +101,7 @@ def _whole_batch(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   return config
 
 
-def candidate_batches(num_items: int, num_candidates: int, num_epochs: int, seed: int
+def candidate_batches(num_items: int, num_candidates: int, num_epochs: int, seed: int = SEED
                      ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Batches for evaluation: (items [C], whether each counts [C]).
 

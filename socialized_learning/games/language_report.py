@@ -20,9 +20,6 @@ from socialized_learning.metrics import disentanglement
 from socialized_learning.metrics import symbols
 from socialized_learning.metrics import topographic
 
-# Candidates are put together by this seed, so that all runs are asked the same questions.
-_SEED = 20220425
-
 
 class LanguageReport(NamedTuple):
   """Numbers, and the messages they were computed from."""
@@ -62,7 +59,7 @@ def report_on(split: Split, judge: evaluation.Judge, speakers: Any, listeners: A
                   np.int32)
   games = 0
   for number, (items, counts) in enumerate(evaluation.candidate_batches(
-      len(split), settings.num_candidates, settings.num_epochs, _SEED)):
+      len(split), settings.num_candidates, settings.num_epochs)):
     judged = jax.device_get(judge(speakers, listeners, make_view(split.take(items), number)))
     said[:, items] = judged.messages
     for name, values in zip(totals, (judged.accuracy, judged.vote, judged.loss), strict=True):
@@ -85,7 +82,7 @@ def language_metrics(messages: np.ndarray, lengths: np.ndarray | None, split: Sp
   `topographic_similarity_undefined`.
   """
   settings, vocab_size = config.evaluation, config.message.vocab_size
-  chosen = np.random.default_rng(_SEED).permutation(len(split))[:settings.similarity_items]
+  chosen = np.random.default_rng(evaluation.SEED).permutation(len(split))[:settings.similarity_items]
   rows = split.take(chosen)
   if settings.similarity_over == "attributes":
     distances = topographic.attribute_distances(np.stack(list(rows.attributes.values()), axis=1))

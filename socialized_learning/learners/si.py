@@ -13,7 +13,7 @@ from ml_collections import config_dict
 
 from socialized_learning.agents.classifiers import Classifier
 from socialized_learning.agents.classifiers import Net
-from socialized_learning.learners import replay
+from socialized_learning.learners import penalty
 from socialized_learning.learners import steps
 from socialized_learning.learners import types
 
@@ -43,17 +43,8 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
     return State(net, jax.tree.map(jnp.array, net.params), zeros(), zeros())
 
   def observe(state, batch, world, key):
-    shown, labels = replay.show(batch, world, key)
-
-    def loss(params):
-      output, stats = classifier.apply(state.net._replace(params=params), shown, is_training=True,
-                                       weights=batch.valid)
-      terms = {
-          "cross_entropy": steps.mean(
-              steps.cross_entropy(output.logits, labels), batch.valid, axis_name),
-          "penalty": steps.weighted_square(state.importance, params, state.anchor)}
-      return terms["cross_entropy"] + config.si_weight * terms["penalty"], (stats, terms)
-
+    loss = penalty.make_loss(classifier, state.net, batch, world, key, state.importance, state.anchor,
+                             config.si_weight, axis_name)
     grads, value, (stats, terms) = steps.gradient(loss, state.net.params, axis_name)
     grads = jax.tree.map(lambda g: jnp.clip(g, -1, 1), grads)
     path = jax.tree.map(lambda w, g: w + config.learning_rate * jnp.square(g), state.path, grads)

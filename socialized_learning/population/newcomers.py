@@ -53,7 +53,7 @@ def make_newcomers(speaker: Speaker, listener: Listener, optimiser: optax.Gradie
     speaker_ids: what the S speakers are called in the population they come from.
     axis_name: the devices' axis, over which gradients are averaged; None for none.
   """
-  listener_loss = listener_losses.make_listener_loss(config.listener_loss, axis_name)
+  study = _make_study(listener, optimiser, config.listener_loss, axis_name)
 
   def keys(key):
     """One for each listener, [S, L, 2]."""
@@ -70,6 +70,25 @@ def make_newcomers(speaker: Speaker, listener: Listener, optimiser: optax.Gradie
       return stack.AgentState(params, optimiser.init(params))
 
     return jax.vmap(jax.vmap(newborn))(keys(randomness.named(key, "listeners")))
+
+  def update(listeners, speakers, view, key):
+    said = say(speaker, speakers, view, randomness.named(key, "messages"), config.messages)
+    over = mapping.over_members(config.mapping, hidden_size=config.listener.core.hidden_size,
+                                batch=view.positions.shape[0])
+
+    def lesson(agents, said, keys):  # All listeners of one speaker.
+      return over(lambda agent, k: study(agent, said, view, k))(agents, keys)
+
+    listeners, metrics = over(lesson)(listeners, said, keys(randomness.named(key, "distractors")))
+    each = {f"{name}_per_listener": metrics[name] for name in ("loss", "accuracy") if name in metrics}
+    return listeners, jax.tree.map(jnp.mean, metrics) | each
+
+  return Newcomers(init, update)
+
+
+def _make_study(listener: Listener, optimiser: optax.GradientTransformation,
+                config: config_dict.ConfigDict, axis_name: str | None):
+  listener_loss = listener_losses.make_listener_loss(config, axis_name)
 
   def study(agent, said, view, key):
     """One step of one listener that hears messages [B, T]."""
@@ -88,19 +107,7 @@ def make_newcomers(speaker: Speaker, listener: Listener, optimiser: optax.Gradie
     metrics["listener_grad_norm"] = optax.tree.norm(grads)
     return stack.descend(optimiser, agent, grads), metrics
 
-  def update(listeners, speakers, view, key):
-    said = say(speaker, speakers, view, randomness.named(key, "messages"), config.messages)
-    over = mapping.over_members(config.mapping, hidden_size=config.listener.core.hidden_size,
-                                batch=view.positions.shape[0])
-
-    def lesson(agents, said, keys):  # All listeners of one speaker.
-      return over(lambda agent, k: study(agent, said, view, k))(agents, keys)
-
-    listeners, metrics = over(lesson)(listeners, said, keys(randomness.named(key, "distractors")))
-    each = {f"{name}_per_listener": metrics[name] for name in ("loss", "accuracy") if name in metrics}
-    return listeners, jax.tree.map(jnp.mean, metrics) | each
-
-  return Newcomers(init, update)
+  return study
 
 
 def say(speaker: Speaker, speakers: Any, view: View, key: chex.PRNGKey | None, kind: str
