@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from emcom_datasets import tfds_folder
 from emcom_datasets.decoding import make_decoder
 from emcom_datasets.decoding import subset
 from emcom_datasets.errors import DataSetError
@@ -94,18 +95,8 @@ def _version(folder: Path) -> tuple[int, ...]:
 
 def _read_info(name: str, folder: Path) -> Any:
   """Returns TFDS's `DatasetInfo` of a prepared folder."""
-  try:
-    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
-  except ImportError as error:
-    raise DataSetError(
-        f"{name}: reading {folder} needs `pip install tensorflow-datasets`") from error
-  try:
-    info = tfds.builder_from_directory(folder).info
-    has_features = {"logit", "label"} <= set(info.features)
-  except Exception as error:  # Whatever TFDS raises, the folder is not what it expects.
-    raise DataSetError(f"{name}: {folder} is not a complete prepared TFDS folder "
-                       f"({one_line(error)}); copy or unpack it again") from error
-  if not has_features:
+  info = tfds_folder.read_info(name, folder, repair="copy or unpack it again")
+  if not {"logit", "label"} <= set(info.features):
     raise DataSetError(f"{name}: {folder} has the features {', '.join(sorted(info.features))}, but "
                        "not `logit` and `label`; it is another set of that name")
   return info

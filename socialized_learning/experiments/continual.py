@@ -17,18 +17,16 @@ import numpy as np
 from socialized_learning import learners
 from socialized_learning import streams
 from socialized_learning.agents import classifiers
-from socialized_learning.data import sources
 from socialized_learning.experiments import base
 from socialized_learning.experiments import continual_checks
 from socialized_learning.experiments import continual_results
+from socialized_learning.experiments import continual_world
 from socialized_learning.learners import examination
 from socialized_learning.platform import run_folder
 from socialized_learning.population import devices
 from socialized_learning.population import members
 from socialized_learning.population import randomness
 from socialized_learning.report import continual_tables
-from socialized_learning.streams import augmentation
-from socialized_learning.streams import transforms
 
 
 class TrainState(NamedTuple):
@@ -44,8 +42,8 @@ class ContinualExperiment(base.FusedExperiment):
 
   def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
     super().__init__(mode, config)
-    self._images = load_images(config)
-    self._streams = plan(config)
+    self._images = continual_world.load_images(config)
+    self._streams = continual_world.plan(config)
     stream = self._streams[0]
     axis_name = config.axis_name
     make_classifier = functools.partial(
@@ -61,7 +59,7 @@ class ContinualExperiment(base.FusedExperiment):
         lambda key: TrainState(jax.vmap(learner.init)(
             members.keys(randomness.named(key, "start"), config.population.size)), jnp.int32(0)),
         init_rng)
-    self._world = make_world(self._images, self._streams)
+    self._world = continual_world.make_world(self._images, self._streams)
     self._constants = {}
     if mode == "train":
       self._constants = devices.replicate(self._world, axis_name=axis_name)
@@ -81,13 +79,13 @@ class ContinualExperiment(base.FusedExperiment):
     del stored
     continual_checks.check_config(config)
     config = config.copy_and_resolve_references()
-    config.training_steps = config.training_steps or len(plan(config)[0].plan.index)
+    config.training_steps = config.training_steps or len(continual_world.plan(config)[0].plan.index)
     return config
 
   @classmethod
   def check(cls, config: config_dict.ConfigDict) -> None:
     """See the base class."""
-    continual_checks.check(config, plan(config)[0])
+    continual_checks.check(config, continual_world.plan(config)[0])
 
   def _feed(self, step: int, num_updates: int) -> dict[str, np.ndarray]:
     """What each member sees in the next updates: leaves [K, B over this process, N]."""
@@ -147,13 +145,15 @@ class ContinualExperiment(base.FusedExperiment):
 
   def _cross_border(self, name: str, task: int, rng: chex.Array) -> None:
     if name in self._border:
-      record = devices.replicate(task_record(self._streams, task), axis_name=self._config.axis_name)
+      record = devices.replicate(continual_world.task_record(self._streams, task),
+                                 axis_name=self._config.axis_name)
       self._state = self._border[name](self._state, record, self._constants | {"run_key": rng})
 
   def _examined(self, tasks: Any) -> dict[str, examination.Counts]:
     """Counts of every head on some test sets: leaves [N, tasks, …]."""
     states = devices.first(self._state).members
-    found = [self._examine(states, self._world, *_test_set(self._streams, task)) for task in tasks]
+    found = [self._examine(states, self._world, *continual_world.test_set(self._streams, task))
+             for task in tasks]
     return jax.tree.map(lambda *xs: np.stack(xs, axis=1), *jax.device_get(found))
 
   def snapshot_state(self) -> dict[str, Any]:
@@ -184,65 +184,6 @@ class ContinualExperiment(base.FusedExperiment):
     continual_tables.print_results(summary)
 
 
-@functools.cache
-def _load(name, data_dir, download):
-  return sources.load(name, data_dir=data_dir or None, download=download)
-
-
-def load_images(config: config_dict.ConfigDict) -> sources.ImageSet:
-  """The images that the stream is made of."""
-  return _load(config.data.name, config.data.dir, config.data.download)
-
-
-def plan(config: config_dict.ConfigDict) -> tuple[streams.Stream, ...]:
-  """The stream as each member meets it: the members' seeds follow each other."""
-  options = {name: value for name, value in config.stream.items() if name not in ("name", "seed")}
-  return _plan(config.stream.name, config.data.name, config.data.dir, config.data.download,
-               config.batch_size, config.num_epochs, config.stream.seed, config.population.size,
-               config.method == "joint", tuple(sorted(options.items())))
-
-
-@functools.lru_cache(maxsize=2)
-def _plan(name, source, data_dir, download, batch_size, num_epochs, seed, size, joint, options):
-  images = _load(source, data_dir, download)
-  make = lambda member: streams.make(
-      name, images.train.labels, images.test.labels, batch_size=batch_size, num_epochs=num_epochs,
-      seed=seed + member, options=dict(options))
-  planned = tuple(make(member) for member in range(size))
-  if joint:
-    planned = tuple(continual_results.joint_plan(stream, batch_size, num_epochs, seed + member)
-                    for member, stream in enumerate(planned))
-  return planned
-
-
-def make_world(images: sources.ImageSet, planned: tuple[streams.Stream, ...]) -> dict[str, Any]:
-  """All that does not change and lies on the device once: bytes, labels, the members' views."""
-  stream = planned[0]
-  tested = images.train if stream.tests.from_train else images.test
-  table = np.stack([member.views.table for member in planned])
-  return {
-      "train": images.train.images, "labels": stream.label_map[images.train.labels],
-      "test": tested.images, "test_labels": stream.label_map[tested.labels],
-      "table": table}
-
-
-def _show(stream: streams.Stream, images: chex.Array, table: chex.Array, index: chex.Array,
-          view: chex.Array, keys: chex.Array | None) -> chex.Array:
-  """Images as a network reads them: looked at, augmented if there are keys, normalised."""
-  views = transforms.DeviceViews(table, stream.views.kind)
-  look = transforms.look if view.ndim else transforms.look_alike
-  shown = look(views, images[index], view)
-  if keys is not None:
-    shown = augmentation.augment(stream.augment, shown, keys)
-  return augmentation.normalise(shown, stream.normalise)
-
-
-def _world_of(stream: streams.Stream, constants: Mapping[str, Any], table: chex.Array
-             ) -> learners.World:
-  return learners.World(functools.partial(_show, stream, constants["train"], table),
-                        constants["labels"])
-
-
 def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, axis_name: str, *,
                 pads: bool):
   """One update of all members on one device: (state, batch, constants) -> (state, metrics).
@@ -258,7 +199,7 @@ def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, ax
 
     def one(member, index, view, valid, table, key):
       seen = learners.Batch(index, view, valid, positions)
-      return learner.observe(member, seen, _world_of(stream, constants, table), key)
+      return learner.observe(member, seen, continual_world.world_of(stream, constants, table), key)
 
     moved, metrics = over(one)(state.members, batch["index"].T, batch["view"].T, batch["valid"].T,
                                constants["table"], step_keys)
@@ -283,28 +224,14 @@ def make_border(cross: Any, stream: streams.Stream, over: Any, axis_name: str):
 
     def one(member, index, view, valid, table, key):
       examples = learners.Batch(index, view, valid, jnp.arange(index.shape[0], dtype=jnp.int32))
-      return cross(member, record._replace(examples=examples), _world_of(stream, constants, table),
-                   key)
+      return cross(member, record._replace(examples=examples),
+                   continual_world.world_of(stream, constants, table), key)
 
     examples = record.examples
     return state._replace(members=over(one)(
         state.members, examples.index, examples.view, examples.valid, constants["table"], keys))
 
   return jax.pmap(border, axis_name=axis_name, donate_argnums=0)
-
-
-def task_record(planned: tuple[streams.Stream, ...], task: int) -> learners.Task:
-  """What a learner may know of a task, for all members: examples [N, n], n the same for all tasks."""
-  most = max(len(of.index) for stream in planned for of in stream.train_of_task)
-  fill = lambda x: np.pad(x, (0, most - len(x)))
-  examples = [stream.train_of_task[task] for stream in planned]
-  index, view = (np.stack([fill(getattr(of, name)) for of in examples]) for name in ("index", "view"))
-  valid = np.stack([np.arange(most) < len(of.index) for of in examples])
-  outputs = continual_checks.outputs_of_tasks(planned[0])
-  return learners.Task(
-      np.int32(task), learners.Batch(index.astype(np.int32), view.astype(np.int32), valid,
-                                     np.arange(most, dtype=np.int32)),
-      outputs[task], outputs[:task + 1].any(axis=0))
 
 
 def make_examiner(classifier: classifiers.Classifier, learner: learners.Learner,
@@ -314,7 +241,8 @@ def make_examiner(classifier: classifiers.Classifier, learner: learners.Learner,
   @jax.jit
   def examine(states, world, index, view, valid, outputs):
     def one(state, table, index, view, valid):
-      show = lambda index, view: _show(stream, world["test"], table, index, view, None)
+      show = lambda index, view: continual_world.show(
+          stream, world["test"], table, index, view, None)
       return {head: examination.examine(classifier, net, show, world["test_labels"], index, view,
                                         valid, outputs)
               for head, net in learner.heads(state).items()}
@@ -322,18 +250,6 @@ def make_examiner(classifier: classifiers.Classifier, learner: learners.Learner,
     return over(one)(states, world["table"], index, view, valid)
 
   return examine
-
-
-def _test_set(planned: tuple[streams.Stream, ...], task: int) -> tuple[np.ndarray, ...]:
-  """Index, view and validity [N, n] of a test set, and the outputs of its task [O].
-
-  Where all images are looked at alike the view is one number for each member, [N].
-  """
-  index, view, valid = (np.stack([getattr(stream.tests, name)[task] for stream in planned])
-                        for name in ("index", "view", "valid"))
-  if all(len(np.unique(of_member[there])) == 1 for of_member, there in zip(view, valid, strict=True)):
-    view = np.max(view * valid, axis=1)
-  return index, view, valid, continual_checks.outputs_of_tasks(planned[0])[task]
 
 
 @jax.jit

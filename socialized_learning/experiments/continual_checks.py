@@ -2,7 +2,6 @@
 
 import jax
 from ml_collections import config_dict
-import numpy as np
 
 from socialized_learning import learners
 from socialized_learning import streams
@@ -67,10 +66,3 @@ def settings(config: config_dict.ConfigDict, stream: streams.Stream) -> config_d
       "num_tasks": len(stream.plan.task_ends), "batch_size": config.batch_size,
       "num_epochs": config.num_epochs}
   return config_dict.ConfigDict(values)
-
-
-def outputs_of_tasks(stream: streams.Stream) -> np.ndarray:
-  """The outputs of each task, [T, O] bool: all of them where tasks have no outputs of their own."""
-  if stream.task_classes is not None:
-    return stream.task_classes
-  return np.ones((len(stream.plan.task_ends), stream.num_outputs), bool)

@@ -83,17 +83,8 @@ def make_lewis_game(speaker: agents.Speaker, listener: agents.Listener,
     said = jax.numpy.zeros(said.shape, said.dtype)
     return Pair(speaker_params, listener.init(listener_key, said, view.listener_inputs))
 
-  def speak(params, inputs, keys):
-    """What the speaker says, and its words as they pass the channel."""
-    if not is_relaxed:
-      spoken = speaker.sample(params, inputs, keys)
-      return spoken, spoken.actions
-    spoken = speaker.relaxed(params, inputs, keys, temperature=channel.temperature,
-                             straight_through=channel.kind == "straight_through")
-    return spoken, spoken.symbols
-
   def play(params, target_params, view, keys):
-    spoken, said = speak(params.speaker, view.speaker_inputs, keys)
+    spoken, said = speak(speaker, channel, params.speaker, view.speaker_inputs, keys)
     target = None
     if needs_target:
       target = speaker.forced(jax.lax.stop_gradient(target_params), view.speaker_inputs,
@@ -122,3 +113,18 @@ def make_lewis_game(speaker: agents.Speaker, listener: agents.Listener,
     }
 
   return Game(init, play, score)
+
+
+def speak(speaker: agents.Speaker, channel: config_dict.ConfigDict, params: Params,
+          inputs: chex.Array, keys: chex.Array) -> tuple[agents.SpeakerOutput, chex.Array]:
+  """What a speaker says of inputs [B, …], and its words as they pass the channel.
+
+  Returns:
+    The speaker's output, and whole symbols [B, T] or relaxed ones [B, T, V].
+  """
+  if channel.kind == "sampled":
+    spoken = speaker.sample(params, inputs, keys)
+    return spoken, spoken.actions
+  spoken = speaker.relaxed(params, inputs, keys, temperature=channel.temperature,
+                           straight_through=channel.kind == "straight_through")
+  return spoken, spoken.symbols

@@ -8,6 +8,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from emcom_datasets import tfds_folder
 from emcom_datasets.byol import find_prepared
 from emcom_datasets.errors import DataSetError
 from emcom_datasets.errors import one_line
@@ -77,21 +78,15 @@ def _read(name: str, folder: Path) -> tuple[Part, Part]:
 def _read_info(name: str, folder: Path) -> Any:
   """Returns TFDS's `DatasetInfo` of a prepared folder of labelled images."""
   try:
-    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
-  except ImportError as error:
-    raise UserError(
-        f"{name}: reading {folder} needs `pip install tensorflow-datasets`") from error
-  try:
-    info = tfds.builder_from_directory(folder).info
-    is_labelled = {"image", "label"} <= set(info.features)
-    # Not an image, or one of any size: then it is not a set this package knows.
-    is_labelled = is_labelled and None not in (info.features["image"].shape or (None,))
-  except Exception as error:  # Whatever TFDS raises, the folder is not what it expects.
-    raise UserError(f"{name}: {folder} is not a complete prepared TFDS folder "
-                    f"({one_line(error)}); copy or prepare it again") from error
-  if not is_labelled:
-    raise UserError(f"{name}: {folder} has the features {', '.join(sorted(info.features))}, "
-                    "expected `image`, of one size, and `label`; it is another set of that name")
+    info = tfds_folder.read_info(name, folder, repair="copy or prepare it again")
+  except DataSetError as error:
+    raise UserError(str(error)) from error
+  features = info.features
+  # Not an image, or one of any size: then it is not a set this package knows.
+  if not ({"image", "label"} <= set(features)
+          and None not in (getattr(features["image"], "shape", None) or (None,))):
+    raise UserError(f"{name}: {folder} has the features {', '.join(sorted(features))}, expected "
+                    "`image`, of one size, and `label`; it is another set of that name")
   return info
 
 
