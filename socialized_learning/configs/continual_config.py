@@ -50,6 +50,8 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
   config.learner = config_dict.create(
       buffer_size=buffer or 0,
       **{name: value for name, value in values.items() if name not in (*_TOP_LEVEL, *_ABOUT)})
+  if buffer and method != "agem":  # Which fills its memory at the end of tasks.
+    config.learner.memory_policy = "reservoir"  # Or ring: the latest examples.
   if method == "ewc_on":
     config.learner.average_filters = False  # Whether importance is averaged over each filter.
   # The reference's defects, where a published number hangs on one: clean, or reference.

@@ -4,6 +4,7 @@ import jax
 from ml_collections import config_dict
 
 from socialized_learning import learners
+from socialized_learning import memory
 from socialized_learning import streams
 from socialized_learning.agents import classifiers
 from socialized_learning.data import sources
@@ -33,7 +34,8 @@ def check_config(config: config_dict.ConfigDict) -> None:
   checks.check_layers(config, ("network.hidden_sizes",))
   require(not config.evaluation.interval, f"evaluation.interval={config.evaluation.interval}: a "
           "stream is examined at the borders of its tasks, use 0")
-  require(streams.STREAMS[config.stream.name].setting != streams.GENERAL or config.method not in _NEEDS_BORDERS,
+  is_general = streams.STREAMS[config.stream.name].setting == streams.GENERAL
+  require(not is_general or config.method not in _NEEDS_BORDERS,
           f"method={config.method!r} acts at the end of a task, and {config.stream.name} has none: "
           "choose another method or stream")
   if "replay_batch_size" in config.learner:
@@ -47,6 +49,8 @@ def check_config(config: config_dict.ConfigDict) -> None:
           or config.network.kind == "mlp" or jax.device_count() == 1,
           "learner.fidelity='reference' of ewc_on shows images one by one, which several devices cannot "
           "share: use one device, or learner.fidelity=clean")
+  if "memory_policy" in config.learner:
+    checks.check_choices(config, {"learner.memory_policy": memory.POLICIES})
   source = streams.STREAMS[config.stream.name].source
   require(config.data.name == source.name, f"data.name={config.data.name!r}: {config.stream.name} is "
           f"made of {source.name}")

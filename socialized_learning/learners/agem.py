@@ -48,7 +48,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
   """Builds A-GEM, or A-GEM-R, whose memory is a reservoir and which needs no borders of tasks.
 
   A-GEM stores `buffer_size / num_tasks` random examples at the end of each task.
-  Config: `learning_rate`, `buffer_size`, `replay_batch_size`, `num_tasks`.
+  Config: `learning_rate`, `buffer_size`, `memory_policy`, `replay_batch_size`, `num_tasks`.
   """
   del num_outputs
 
@@ -72,7 +72,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
     grads, product = project(grads, reference)
     memory = state.memory
     if has_reservoir:
-      memory = replay.offer(memory, batch, {}, key, axis_name)
+      memory = replay.offer(memory, batch, {}, key, axis_name, config.memory_policy)
     net = steps.descend(state.net, grads, stats, config.learning_rate)
     return State(net, memory), {"loss": value, "turned": (product < 0).astype(value.dtype)}
 

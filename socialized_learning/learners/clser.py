@@ -50,8 +50,9 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
   Loss: cross-entropy of current and replayed examples together, plus `consistency_weight` times the
   mean squared difference of replayed logits and those of the surer average. Then the plastic and
   the stable average follow, each with its probability and its warm decay.
-  Config: `learning_rate`, `buffer_size`, `replay_batch_size`, `consistency_weight`, and for each
-  `plastic_ema_rate`, `plastic_ema_decay`, `stable_ema_rate`, `stable_ema_decay`.
+  Config: `learning_rate`, `buffer_size`, `memory_policy`, `replay_batch_size`,
+  `consistency_weight`, and for each `plastic_ema_rate`, `plastic_ema_decay`, `stable_ema_rate`,
+  `stable_ema_decay`.
   """
   del num_outputs
 
@@ -78,7 +79,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
                              steps.coin(randomness.named(key, name), config[f"{name}_ema_rate"]))
       return Net(params, heard[name][1])
 
-    memory = replay.offer(state.memory, batch, {}, key, axis_name)
+    memory = replay.offer(state.memory, batch, {}, key, axis_name, config.memory_policy)
     return (State(net, follow("plastic"), follow("stable"), memory, step),
             steps.over_devices({"loss": value} | terms, axis_name))
 

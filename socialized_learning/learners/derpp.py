@@ -31,7 +31,8 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
 
   Loss: `ce(x, y) + logit_weight mean((h(x') - z')^2) + label_weight ce(x'', y'')`, with x' and x''
   drawn independently, each in a pass of its own.
-  Config: `learning_rate`, `buffer_size`, `replay_batch_size`, `logit_weight`, `label_weight`.
+  Config: `learning_rate`, `buffer_size`, `memory_policy`, `replay_batch_size`, `logit_weight`,
+  `label_weight`.
   """
 
   def init(key):
@@ -63,7 +64,8 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
       return value, (stats, output.logits, terms)
 
     grads, value, (stats, logits, terms) = steps.gradient(loss, state.net.params, axis_name)
-    memory = replay.offer(state.memory, batch, {"logits": logits}, key, axis_name)
+    memory = replay.offer(state.memory, batch, {"logits": logits}, key, axis_name,
+                          config.memory_policy)
     net = steps.descend(state.net, grads, stats, config.learning_rate)
     return State(net, memory), steps.over_devices({"loss": value} | terms, axis_name)
 

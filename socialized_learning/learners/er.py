@@ -27,7 +27,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
          num_outputs: int, axis_name: str | None) -> types.Learner:
   """Builds the learner; see `learners.make`.
 
-  Config: `learning_rate`, `buffer_size`, `replay_batch_size`.
+  Config: `learning_rate`, `buffer_size`, `memory_policy`, `replay_batch_size`.
   """
   del num_outputs
 
@@ -46,7 +46,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
       return steps.mean(steps.cross_entropy(output.logits, labels), valid, axis_name), stats
 
     grads, value, stats = steps.gradient(loss, state.net.params, axis_name)
-    memory = replay.offer(state.memory, batch, {}, key, axis_name)
+    memory = replay.offer(state.memory, batch, {}, key, axis_name, config.memory_policy)
     return State(steps.descend(state.net, grads, stats, config.learning_rate), memory), {
         "loss": value}
 

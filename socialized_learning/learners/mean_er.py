@@ -36,8 +36,8 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
   Loss: cross-entropy of current and replayed examples together, plus `consistency_weight` times the
   mean squared difference of working and semantic logits on the replayed ones. Then, with probability
   `ema_rate`, the semantic parameters become `a phi + (1 - a) theta`, a the warm `ema_decay`.
-  Config: `learning_rate`, `buffer_size`, `replay_batch_size`, `consistency_weight`, `ema_rate`,
-  `ema_decay`.
+  Config: `learning_rate`, `buffer_size`, `memory_policy`, `replay_batch_size`,
+  `consistency_weight`, `ema_rate`, `ema_decay`.
   """
   del num_outputs
 
@@ -54,7 +54,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
                                  config.consistency_weight, axis_name)
     grads, value, (stats, terms) = steps.gradient(loss, state.net.params, axis_name)
     net = steps.descend(state.net, grads, stats, config.learning_rate)
-    memory = replay.offer(state.memory, batch, {}, key, axis_name)
+    memory = replay.offer(state.memory, batch, {}, key, axis_name, config.memory_policy)
     step = state.step + 1
     params = steps.average(state.semantic.params, net.params,
                            steps.warm_decay(step, config.ema_decay),

@@ -33,8 +33,8 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
 
   Loss: `ce(x, y) + logit_weight mean((h(x') - z')^2) + label_weight ce(x', y')`, the current and
   the replayed examples in two passes of the network, in this order.
-  Config: `learning_rate`, `buffer_size`, `replay_batch_size`, `logit_weight`, `label_weight`,
-  `fidelity`, see `right_replay.draw`.
+  Config: `learning_rate`, `buffer_size`, `memory_policy`, `replay_batch_size`, `logit_weight`,
+  `label_weight`, `fidelity`, see `right_replay.draw`.
   """
 
   def init(key):
@@ -63,7 +63,8 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
 
     grads, value, (stats, logits, terms) = steps.gradient(loss, state.net.params, axis_name)
     is_right = jnp.argmax(logits, axis=-1) == labels
-    memory = right_replay.offer(state.memory, batch, {"logits": logits}, is_right, key, axis_name)
+    memory = right_replay.offer(state.memory, batch, {"logits": logits}, is_right, key, axis_name,
+                                config.memory_policy)
     net = steps.descend(state.net, grads, stats, config.learning_rate)
     return State(net, memory), steps.over_devices({"loss": value} | terms, axis_name)
 

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 from socialized_learning import memory as memory_lib
 from socialized_learning.learners.types import Batch
 from socialized_learning.learners.types import World
-from socialized_learning.memory import policies
 from socialized_learning.population import randomness
 
 
@@ -57,8 +56,8 @@ def draw(memory: memory_lib.Memory, num: int, world: World, key: chex.PRNGKey,
 
 
 def offer(memory: memory_lib.Memory, batch: Batch, notes: Mapping[str, chex.Array],
-          key: chex.PRNGKey, axis_name: str | None) -> memory_lib.Memory:
-  """Offers the current examples of all devices to a reservoir, in their order.
+          key: chex.PRNGKey, axis_name: str | None, policy: str) -> memory_lib.Memory:
+  """Offers the current examples of all devices to the memory, in their order.
 
   Args:
     memory: the memory.
@@ -66,11 +65,12 @@ def offer(memory: memory_lib.Memory, batch: Batch, notes: Mapping[str, chex.Arra
     notes: name -> [B, ...], what is noted beside each.
     key: of this step.
     axis_name: the devices' axis; None for none.
+    policy: one of `memory.POLICIES`.
   """
   offered = (batch.index, batch.view, batch.valid, dict(notes))
   if axis_name is not None:
     offered = jax.lax.all_gather(offered, axis_name, tiled=True)
   index, view, valid, notes = offered
-  slots = policies.reservoir(randomness.named(key, "reservoir"), memory.seen, valid,
-                             memory.index.shape[0])
+  slots = memory_lib.POLICIES[policy](randomness.named(key, "reservoir"), memory.seen, valid,
+                                      memory.index.shape[0])
   return memory_lib.write(memory, slots, index, view, notes, valid.sum())

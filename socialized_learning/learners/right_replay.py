@@ -17,7 +17,6 @@ from socialized_learning import memory as memory_lib
 from socialized_learning.learners import replay
 from socialized_learning.learners.types import Batch
 from socialized_learning.learners.types import World
-from socialized_learning.memory import policies
 from socialized_learning.population import randomness
 
 FIDELITIES = ("clean", "reference")
@@ -65,7 +64,8 @@ def draw(memory: memory_lib.Memory, num: int, world: World, key: chex.PRNGKey,
 
 
 def offer(memory: memory_lib.Memory, batch: Batch, notes: Mapping[str, chex.Array],
-          is_right: chex.Array, key: chex.PRNGKey, axis_name: str | None) -> memory_lib.Memory:
+          is_right: chex.Array, key: chex.PRNGKey, axis_name: str | None, policy: str
+         ) -> memory_lib.Memory:
   """Offers the current examples of all devices in their order, those answered wrongly in vain.
 
   Args:
@@ -75,6 +75,7 @@ def offer(memory: memory_lib.Memory, batch: Batch, notes: Mapping[str, chex.Arra
     is_right: [B] bool.
     key: of this step.
     axis_name: the devices' axis; None for none.
+    policy: one of `memory.POLICIES`.
   """
   notes = {**notes, _WRITTEN: jnp.ones(is_right.shape)}
   offered = (batch.index, batch.view, batch.valid, is_right, notes)
@@ -82,6 +83,7 @@ def offer(memory: memory_lib.Memory, batch: Batch, notes: Mapping[str, chex.Arra
     offered = jax.lax.all_gather(offered, axis_name, tiled=True)
   index, view, valid, is_right, notes = offered
   num_slots = memory.index.shape[0]
-  slots = policies.reservoir(randomness.named(key, "reservoir"), memory.seen, valid, num_slots)
+  slots = memory_lib.POLICIES[policy](randomness.named(key, "reservoir"), memory.seen, valid,
+                                      num_slots)
   return memory_lib.write(memory, jnp.where(is_right, slots, num_slots), index, view, notes,
                           valid.sum())

@@ -58,7 +58,7 @@ def test_wrong_answers_use_up_their_turn(monkeypatch):
   held = right_replay.empty(_K, {"logits": (2,)})
   noted = lambda start: {"logits": start + jnp.arange(8.0).reshape(4, 2)}
   offer = lambda held, batch, notes, right: right_replay.offer(
-      held, batch, notes, jnp.asarray(right, bool), world.KEY, None)
+      held, batch, notes, jnp.asarray(right, bool), world.KEY, None, "reservoir")
   held = offer(held, world.batch(range(4)), noted(0), [1, 0, 1, 0])
   np.testing.assert_array_equal(right_replay.written(held), [1, 0, 1, 0])
   np.testing.assert_array_equal(held.index, [0, 0, 2, 0])

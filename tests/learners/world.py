@@ -24,7 +24,7 @@ TENSORS = {"small_mlp": range(6), "mlp": range(6), "resnet": (0, 1, 2, 15, 21, 5
 def config(name, **values):
   """Settings of a learner."""
   return config_dict.create(**(dict(learning_rate=LEARNING_RATE[name], buffer_size=6,
-                                    replay_batch_size=4) | values))
+                                    replay_batch_size=4, memory_policy="reservoir") | values))
 
 
 def make(module, name, settings, **kwargs):
@@ -74,7 +74,7 @@ def force(monkeypatch, *, draws=(), reservoir=()):
                                     num_slots)
 
   monkeypatch.setattr(replay.memory_lib, "sample", sample)
-  monkeypatch.setattr(replay.policies, "reservoir", place)
+  monkeypatch.setitem(memory_lib.POLICIES, "reservoir", place)
 
 
 def record_gradients(monkeypatch, steps):

@@ -1,0 +1,147 @@
+"""What holds for every learner of the table, on a tiny stream of two tasks."""
+
+import jax
+import jax.numpy as jnp
+from ml_collections import config_dict
+import numpy as np
+import pytest
+
+from socialized_learning import learners
+from socialized_learning.agents import classifiers
+from socialized_learning.configs import presets
+from socialized_learning.platform import plain_trees
+from socialized_learning.population import members
+
+_NUM_OUTPUTS, _NUM_IMAGES, _BATCH = 4, 24, 4
+_SHAPE = (3, 3, 1)
+_CLASSIFIER = classifiers.make_classifier(
+    config_dict.create(kind="mlp", hidden_sizes=(5,), width=1), _NUM_OUTPUTS)
+_ALL = pytest.mark.parametrize("name", list(learners.LEARNERS))
+
+
+def _make(name):
+  """The learner, with the values of any of its presets."""
+  stream, buffer = next((stream, buffer) for method, stream, buffer in presets.combinations()
+                        if method == name)
+  values = presets.preset(name, stream, buffer or None) | {
+      "buffer_size": 6, "replay_batch_size": 4, "memory_policy": "reservoir", "fidelity": "clean",
+      "average_filters": False, "num_tasks": 2, "batch_size": _BATCH, "num_epochs": 1}
+  return learners.make(name, _CLASSIFIER, config_dict.ConfigDict(values), axis_name=None,
+                       images=jnp.zeros((1, *_SHAPE)), num_outputs=_NUM_OUTPUTS)
+
+
+def _world():
+  images = jax.random.normal(jax.random.PRNGKey(7), (_NUM_IMAGES, *_SHAPE))
+  labels = jnp.arange(_NUM_IMAGES, dtype=jnp.int32) % 2 + 2 * (jnp.arange(_NUM_IMAGES) // 12)
+  return learners.World(lambda index, view, keys: images[index], labels)
+
+
+def _batch(index, num_valid=None):
+  index = jnp.asarray(index, jnp.int32)
+  place = jnp.arange(len(index), dtype=jnp.int32)
+  return learners.Batch(index, jnp.zeros_like(index), place < (num_valid or len(index)), place)
+
+
+def _task(number):
+  outputs = np.arange(_NUM_OUTPUTS) // 2
+  return learners.Task(jnp.int32(number), _batch(np.arange(12) + 12 * number),
+                       jnp.asarray(outputs == number), jnp.asarray(outputs <= number))
+
+
+class _Walk:
+  """A learner's walk through both tasks, compiled for one member or several at once."""
+
+  def __init__(self, learner, over):
+    world = _world()
+    cross = lambda act: act and jax.jit(over(
+        lambda state, key, task: act(state, task, world, key), in_axes=(0, 0, None)))
+    self._init = jax.jit(over(learner.init))
+    self._begin, self._end = cross(learner.begin_task), cross(learner.end_task)
+    self._observe = jax.jit(over(
+        lambda state, key, batch: learner.observe(state, batch, world, key),
+        in_axes=(0, 0, None)), donate_argnums=0)
+
+  def start(self, keys):
+    return self._init(keys)
+
+  def walk(self, state, keys, steps):
+    """Steps 0 to 2 are the first task's, 3 to 5 the second's; the last of each is short."""
+    metrics = []
+    at = lambda step: jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, step)
+    for step in steps:
+      task = step // 3
+      if step % 3 == 0 and self._begin:
+        state = self._begin(state, at(100 + task), _task(task))
+      state, seen = self._observe(state, at(step), _batch(
+          np.arange(_BATCH) + _BATCH * step, 2 if step % 3 == 2 else None))
+      metrics.append(jax.device_get(seen))
+      if step % 3 == 2 and self._end:
+        state = self._end(state, at(200 + task), _task(task))
+    return state, metrics
+
+
+def _loop(function, in_axes=0):
+  """As `vmap`, one member after the other; of the mapped axes only the first is ever there."""
+  def mapped(*args):
+    axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
+    one = lambda i: function(*(jax.tree.map(lambda x: x[i], arg) if axis == 0 else arg
+                               for arg, axis in zip(args, axes)))
+    return jax.tree.map(lambda *xs: jnp.stack(xs), *map(one, range(2)))
+
+  return mapped
+
+
+@pytest.fixture(name="whole", scope="module")
+def _whole():
+  """name -> (walk, keys, the state after both tasks, metrics of all steps), made when asked for."""
+  made = {}
+
+  def get(name):
+    if name not in made:
+      walk = _Walk(_make(name), jax.vmap)
+      keys = members.keys(jax.random.PRNGKey(1), 2)
+      made[name] = (walk, keys, *walk.walk(walk.start(keys), keys, range(6)))
+    return made[name]
+
+  return get
+
+
+@_ALL
+def test_learns_and_stays_finite(name, whole):
+  walk, keys, state, metrics = whole(name)
+  for path, leaf in jax.tree_util.tree_leaves_with_path((state, metrics)):
+    assert np.isfinite(leaf).all(), path
+  start = walk.start(keys)
+  for head, net in _make(name).heads(state).items():
+    assert not np.array_equal(net.params["mlp/~/linear_1"]["w"],
+                              _make(name).heads(start)[head].params["mlp/~/linear_1"]["w"]), head
+
+
+@_ALL
+def test_members_all_at_once_are_members_one_by_one(name, whole):
+  _, keys, state, metrics = whole(name)
+  walk = _Walk(_make(name), _loop)
+  state_in_turn, metrics_in_turn = walk.walk(walk.start(keys), keys, range(6))
+  assert jax.tree.structure(state_in_turn) == jax.tree.structure(state)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5),
+               (state_in_turn, metrics_in_turn), (state, metrics))
+
+
+@_ALL
+def test_goes_on_from_a_checkpoint_bit_for_bit(name, whole):
+  walk, keys, state, metrics = whole(name)
+  half, _ = walk.walk(walk.start(keys), keys, range(4))  # In the middle of the second task.
+  restored = plain_trees.from_plain(
+      plain_trees.to_slots(walk.start(keys)), plain_trees.to_plain(half))
+  ended, rest = walk.walk(restored, keys, (4, 5))
+  jax.tree.map(np.testing.assert_array_equal, (ended, rest), (state, metrics[4:]))
+
+
+@_ALL
+def test_padding_is_never_learnt(name, whole):
+  walk, keys, *_ = whole(name)
+  before = jax.device_get(walk.walk(walk.start(keys), keys, range(2))[0])
+  key = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, 2)
+  after = [walk._observe(jax.tree.map(jnp.asarray, before), key, _batch([8, 9, *filling], 2))[0]
+           for filling in ([10, 11], [0, 20])]
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *after)
