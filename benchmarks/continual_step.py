@@ -21,14 +21,18 @@ import tempfile
 from typing import Any
 
 from benchmarks import measure
+from socialized_learning.configs import presets
 
 BENCHMARK = "continual_step"
+# Whose images can be made up here.
+_STREAMS = ("rot-mnist", "perm-mnist", "seq-mnist", "mnist-360", "seq-cifar10")
+
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
   """The flags; exits with status 2 and one line for wrong ones."""
   parser = measure.Parser(BENCHMARK, __doc__)
   parser.add_argument("--method", default="er", help="learner (er)")
-  parser.add_argument("--stream", default="rot-mnist", help="stream (rot-mnist)")
+  parser.add_argument("--stream", default="rot-mnist", choices=_STREAMS, help="stream (rot-mnist)")
   parser.add_argument("--buffer", type=int, default=500, metavar="K",
                       help="slots of the memory, 0 for a method without one (500)")
   parser.add_count("seeds", 1, "members trained at once")
@@ -37,7 +41,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   parser.add_argument("--mapping", default="auto", choices=("auto", "vmap", "loop"),
                       help="how the members are computed (auto)")
   parser.add_argument("--here", action="store_true", help="measure in this very process")
-  return parser.parse_args(arguments)
+  flags = parser.parse_args(arguments)
+  try:
+    presets.preset(flags.method, flags.stream, flags.buffer)
+  except KeyError as error:
+    parser.error(error.args[0])
+  return flags
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -68,8 +77,6 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
   sweep = ",".join([flags.method, flags.stream, *([str(flags.buffer)] if flags.buffer else [])])
   config = continual_config.get_config(sweep)
   config.population.update(size=flags.seeds, mapping=flags.mapping)
-  if config.data.name not in ("mnist", "cifar10"):
-    raise SystemExit(f"error: --stream={flags.stream}: measured are streams of mnist and cifar10")
   with tempfile.TemporaryDirectory() as folder:
     _write_random_images(folder, config.data.name)
     config.data.dir = folder

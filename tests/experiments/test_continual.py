@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from socialized_learning.platform import checkpoints
+from tests.data.sources import files
 from tests.experiments import cli
 
 _RECIPE = cli.RECIPE.with_name("continual_config.py")
@@ -160,6 +161,45 @@ def test_refusals(line, tmp_path, sweep):
   options, words = _WRONG[sweep]
   cli.assert_refused(_start(line, tmp_path / "run", *options, sweep=sweep).wait(), *words)
   assert not (tmp_path / "run").exists()
+
+
+def _truncated(folder):
+  files.write_idx(folder)
+  images = folder / "train-images-idx3-ubyte"
+  images.write_bytes(images.read_bytes()[:-1])
+
+
+_BAD_FILES = {
+    "truncated": (_truncated, ("train-images-idx3-ubyte", "bytes")),
+    "shape": (lambda folder: files.write_mnist_npz(folder, x_train=files.pixels(0, 5, 28, 27)),
+              ("mnist.npz", "28 x 27 x 1", "expected uint8 28 x 28 x 1")),
+    "labels": (lambda folder: files.write_mnist_npz(folder, y_test=np.uint8([1, 2, 10])),
+               ("10", "label")),
+}
+
+
+@pytest.mark.parametrize("damage", _BAD_FILES)
+def test_damaged_files(line, tmp_path, damage):
+  write, words = _BAD_FILES[damage]
+  folder = tmp_path / "data"
+  folder.mkdir()
+  write(folder)
+  cli.assert_refused(_start(line, tmp_path / "run", f"--config.data.dir={folder}",
+                            sweep="er,rot-mnist,200").wait(), *words)
+  assert not (tmp_path / "run").exists()
+
+
+def test_seeds_on_a_hold_out_of_the_training_images(line, tmp_path):
+  folder = tmp_path / "run"
+  options = ("--config.stream.validation=0.25", "--config.stream.num_tasks=2",
+             "--config.learner.memory_policy=ring")
+  assert _start(line, folder, *options).wait().status == 0
+  working = _summary(folder)["heads"]["working"]["domain_il"]
+  assert np.sum(working["confusion"][0]) == 2 * 1000  # A quarter of 4,000, turned in two ways.
+  assert working["final_average_accuracy"][0] > 50
+  memory = cli.arrays(folder, 48)  # 24 steps a task: 3,000 images in batches of 128.
+  latest = next(array for name, array in memory.items() if name.endswith("memory/view"))
+  assert set(latest.ravel()) == {1}  # A ring of 200 remembers only the second task.
 
 
 def test_given_values_are_told(line, tmp_path):

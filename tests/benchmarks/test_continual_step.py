@@ -1,0 +1,38 @@
+"""The benchmark of continual learning: pace early and late, memory, arithmetic."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import continual_step
+
+
+def test_the_command_line():
+  done = subprocess.run(
+      [sys.executable, "-m", "benchmarks.continual_step", "--stream=seq-mnist", "--buffer=200",
+       "--steps=50", "--matmul=256"], capture_output=True, text=True, check=True)
+  line, = map(json.loads, done.stdout.splitlines())
+  assert (line["benchmark"], line["sweep"], line["seeds"]) == ("continual_step", "er,seq-mnist,200", 1)
+  assert line["steps_per_second"] == pytest.approx(1e3 / line["milliseconds_per_step_late"], rel=2e-3)
+  examined = line["seconds_of_the_stream"] - line["steps"] / line["steps_per_second"]
+  # Five tests before training; after each task those of the past and the next one.
+  assert examined == pytest.approx((5 + 2 + 3 + 4 + 5 + 5) * line["seconds_per_test_set"], rel=0.1)
+  assert line["fraction_of_matmul_rate"] == pytest.approx(
+      line["gflops"] / line["matmul_gflops"], rel=2e-3)
+  # Two matrix products a weight and image for the gradient, one forwards; the first has no inputs' part.
+  weights, batch = [784 * 100, 100 * 100, 100 * 10], 20
+  products = 2 * batch * (3 * sum(weights) - weights[0])
+  flops = 1e9 * line["gflops"] / line["steps_per_second"]
+  assert products < flops < 1.3 * products
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--method=telepathy"], ["--buffer=many"], ["--stream=seq-svhn", "--here"], ["--seeds=0"]])
+def test_a_wrong_flag_is_told_in_one_line(arguments, capsys):
+  with pytest.raises(SystemExit) as stop:
+    continual_step.main(arguments)
+  assert stop.value.code == 2
+  complaint = capsys.readouterr().err
+  assert complaint.startswith("error: ") and complaint.count("\n") == 1
