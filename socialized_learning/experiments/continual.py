@@ -152,9 +152,13 @@ class ContinualExperiment(base.FusedExperiment):
   def _examined(self, tasks: Any) -> dict[str, examination.Counts]:
     """Counts of every head on some test sets: leaves [N, tasks, …]."""
     states = devices.first(self._state).members
-    found = [self._examine(states, self._world, *continual_world.test_set(self._streams, task))
-             for task in tasks]
-    return jax.tree.map(lambda *xs: np.stack(xs, axis=1), *jax.device_get(found))
+    ask = lambda task: jax.device_get(self._examine(
+        states, self._world, *continual_world.test_set(self._streams, task)))
+    nested = self._streams[0].tests.nested
+    if nested is not None:
+      return {head: examination.of_nested(counts, nested[list(tasks)])
+              for head, counts in ask(len(nested) - 1).items()}
+    return jax.tree.map(lambda *xs: np.stack(xs, axis=1), *map(ask, tasks))
 
   def snapshot_state(self) -> dict[str, Any]:
     """One device's copy of all that changes, and what the examinations said so far."""

@@ -1,6 +1,6 @@
 """What a network knows of a test set: one pass, all counts.
 
-Shapes: `n` test images, `O` outputs, `M` bins of confidence.
+Shapes: `N` members, `n` test images, `O` outputs, `M` bins of confidence, `t` test sets.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from socialized_learning.agents.classifiers import Classifier
 from socialized_learning.agents.classifiers import Net
@@ -24,6 +25,27 @@ class Counts(NamedTuple):
   correct_in_task: chex.Array  # Right among the outputs of the task, if it is told.
   confusion: chex.Array  # [O, O], label by answer.
   calibration: chex.Array  # [M, 3], per bin of confidence: images, sum of confidence, right ones.
+
+
+def of_nested(counts: Counts, outputs: chex.Array) -> Counts:
+  """Counts of test sets of which each is part of the next, from those of the last alone.
+
+  Args:
+    counts: of the last test set, leaves [N, ...], where all outputs count.
+    outputs: [t, O] bool, the labels of each set.
+
+  Returns:
+    Leaves [N, t, ...]. Of confusion and calibration each set has what it has beside the one before,
+    so that they can be added; all of the calibration is in the first.
+  """
+  of_label, right = counts.confusion.sum(axis=2), np.diagonal(counts.confusion, axis1=1, axis2=2)
+  correct = right @ outputs.T
+  is_new = outputs & ~np.roll(outputs, 1, axis=0)
+  is_new[0] = outputs[0]
+  confusion = np.where(is_new[:, :, None], counts.confusion[:, None], 0)
+  calibration = np.zeros((len(right), len(outputs), *counts.calibration.shape[1:]), np.float32)
+  calibration[:, 0] = counts.calibration
+  return Counts(of_label @ outputs.T, correct, correct, confusion, calibration)
 
 
 # (index [n], view [n] or one for all) -> images [n, H, W, C] as a network reads them.

@@ -98,6 +98,8 @@ def build(request: Request) -> Stream:
   _, first = np.unique(seen[-1], return_index=True)
   order = seen[-1][np.sort(first)]
   label_map[order] = np.arange(len(order))
+  nested = np.array([np.isin(np.arange(source.num_classes), label_map[classes])
+                     for classes in seen])
   return Stream(
       name=request.name,
       setting=request.setting,
@@ -108,5 +110,5 @@ def build(request: Request) -> Stream:
       augment=source.augment,
       normalise=source.normalise,
       plan=plans.of_epochs(train, request, may_be_empty=True),
-      tests=plans.test_sets(tests, request),
+      tests=plans.test_sets(tests, request)._replace(nested=nested),
       train_of_task=train)

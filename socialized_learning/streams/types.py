@@ -51,6 +51,8 @@ class TestSets(NamedTuple):
   view: np.ndarray  # [T, n] int32; 0 where not valid.
   valid: np.ndarray  # [T, n] bool.
   from_train: bool  # With validation: positions are those of training images, never trained on.
+  # [T, C] bool, outputs of each test set, where every set is part of the next; None where not.
+  nested: np.ndarray | None = None
 
 
 class Stream(NamedTuple):

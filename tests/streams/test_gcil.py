@@ -64,6 +64,8 @@ def test_examinations_are_cumulative(stream):
   assert (stream.tests.valid.sum(axis=1) // 100).tolist() == _SEEN
   for index, valid, seen in zip(stream.tests.index, stream.tests.valid, _SEEN):
     assert set(stream.label_map[test[index[valid]]]) == set(range(seen))
+  assert stream.tests.nested.tolist() == [[output < seen for output in range(100)]
+                                          for seen in _SEEN]
 
 
 def test_steps(stream):
