@@ -3,7 +3,8 @@
 Shapes: `D` devices of this process, `K` updates fused in one call.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 import functools
 import json
 import math
@@ -67,6 +68,7 @@ class FusedExperiment(experiment.AbstractExperiment):
     self.mode = mode
     self._config = config
     self.steps_per_second: float | None = None  # Of training alone, once it has been measured.
+    self._stopwatch = Stopwatch()
 
   def initialize_train_step_rng(self, rng: chex.PRNGKey) -> chex.Array:
     """The key all randomness of training is derived from; it stays the same for the whole run."""
@@ -91,7 +93,7 @@ class FusedExperiment(experiment.AbstractExperiment):
     room = fused_updates(config, state.global_step, pads_last_call=self.pads_last_call)
     pending: list[tuple[int, int, Mapping[str, chex.Array]]] = []
     means = RunningMeans(state.get("unlogged"))
-    stopwatch = Stopwatch()
+    self._stopwatch = Stopwatch()
     interrupts.agree()
     while self.should_run_step(state.global_step, config):
       num_updates = min(room, config.training_steps - state.global_step)
@@ -103,7 +105,7 @@ class FusedExperiment(experiment.AbstractExperiment):
       if any(_is_due(state.global_step, every, config) for every in _intervals(config)):
         interrupts.agree()
         means.add(pending)
-        self.steps_per_second = stopwatch.lap(sum(made for _, made, _ in pending))
+        self.steps_per_second = self._stopwatch.lap(sum(made for _, made, _ in pending))
         pending = []
         check_state(state.global_step, devices.first(self._state))
         scalars = means.values()
@@ -113,7 +115,7 @@ class FusedExperiment(experiment.AbstractExperiment):
         state.unlogged = means.to_json()
         for action in periodic_actions:
           action(time.time(), state.global_step, scalars)
-        stopwatch.start()
+        self._stopwatch.start()
     means.add(pending)  # There are some if the user has asked to stop.
     check_state(state.global_step, devices.first(self._state))
     state.unlogged = means.to_json()
@@ -179,6 +181,13 @@ class Stopwatch:
   def start(self) -> None:
     """Starts a lap."""
     self._started = time.monotonic()
+
+  @contextlib.contextmanager
+  def pause(self) -> Iterator[None]:
+    """Does not count the time in its block."""
+    began = time.monotonic()
+    yield
+    self._started += time.monotonic() - began
 
   def lap(self, steps: int) -> float:
     """Ends a lap of so many steps; returns the steps per second up to now."""

@@ -131,15 +131,18 @@ class ContinualExperiment(base.FusedExperiment):
 
   def _at_start(self, rng: chex.Array) -> None:
     """Accuracies before any training, and the beginning of the first task."""
-    self.results.note_start(self._examined(range(self.results.num_tasks)))
+    with self._stopwatch.pause():
+      self.results.note_start(self._examined(range(self.results.num_tasks)))
     self._cross_border("begin", 0, rng)
 
   def _at_end_of(self, task: int, rng: chex.Array) -> None:
     """What a task's end brings: the learner's own business, an examination, the next task."""
     self._cross_border("end", task, rng)
     num_tasks = self.results.num_tasks
-    # The next task too, unseen: what was learnt for it without it.
-    self.results.note(task, self._examined(range(min(task + 2, num_tasks))))
+    jax.block_until_ready(self._state)
+    with self._stopwatch.pause():
+      # The next task too, unseen: what was learnt for it without it.
+      self.results.note(task, self._examined(range(min(task + 2, num_tasks))))
     if task + 1 < num_tasks:
       self._cross_border("begin", task + 1, rng)
 

@@ -125,3 +125,25 @@ def test_running_means_stop_at_the_call_in_which_it_happens():
   with pytest.raises(NonFiniteError, match="each is nan at step 21:"):
     means.add([_call(18, loss=[1., 1.], each=[[1., 1.], [1., 1.]]), bad])
   assert means.values() == {"loss": 1.0, "each": [1.0, 1.0]}  # What was before.
+
+
+def test_stopwatch_counts_neither_the_first_lap_nor_pauses(monkeypatch):
+  now = [0.0]
+  monkeypatch.setattr(base.time, "monotonic", lambda: now[0])
+
+  def wait(seconds):
+    now[0] += seconds
+
+  watch = base.Stopwatch()
+  wait(100)  # Compiles.
+  assert watch.lap(10) == 0.1  # All there is.
+  wait(50)  # Saves.
+  watch.start()
+  wait(2)
+  with watch.pause():
+    wait(30)  # Examines.
+  wait(2)
+  assert watch.lap(20) == 5
+  watch.start()
+  wait(6)
+  assert watch.lap(10) == 3
