@@ -1,6 +1,7 @@
 """Agents: the only room of the house in which Haiku lives.
 
-Elsewhere an agent is a record of pure functions over a parameter tree: `Speaker`, `Listener`.
+Elsewhere an agent is a record of pure functions over a parameter tree: `Speaker`, `Listener`, and
+what continual learners train, `classifiers.Classifier`.
 """
 
 from socialized_learning.agents.heads import ImageHead
