@@ -31,20 +31,26 @@ class TorchLinear(hk.Module):
 
 
 class TorchConv2D(hk.Module):
-  """A square convolution without bias, padded to keep its size at stride 1."""
+  """A square convolution, without bias unless asked, padded to keep its size at stride 1."""
 
-  def __init__(self, num_channels: int, size: int, *, stride: int = 1, name: str | None = None):
+  def __init__(self, num_channels: int, size: int, *, stride: int = 1, with_bias: bool = False,
+               name: str | None = None):
     super().__init__(name=name)
     self._num_channels, self._size, self._stride = num_channels, size, stride
+    self._with_bias = with_bias
 
   def __call__(self, x: chex.Array) -> chex.Array:
     """[B, H, W, C] -> [B, H / stride, W / stride, num_channels]."""
     shape = (self._size, self._size, x.shape[-1], self._num_channels)
-    w = hk.get_parameter("w", shape, x.dtype, _uniform(self._size**2 * x.shape[-1]))
+    start = _uniform(self._size**2 * x.shape[-1])
+    w = hk.get_parameter("w", shape, x.dtype, start)
     pad = self._size // 2
-    return jax.lax.conv_general_dilated(
+    out = jax.lax.conv_general_dilated(
         x, w, (self._stride, self._stride), [(pad, pad)] * 2,
         dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    if self._with_bias:
+      out += hk.get_parameter("b", (self._num_channels,), x.dtype, start)
+    return out
 
 
 class GlorotLinear(hk.Module):
