@@ -15,6 +15,7 @@ taken.
 | `svhn` | `svhn_cropped/VERSION/` | `train_32x32.mat`, `test_32x32.mat` | |
 | `tinyimagenet` | | `tiny-imagenet-200/` | |
 | `mnist5k` | part of the package; train is its train and valid, 4,000 images | | |
+| `task_folders` | | `Task_0/traindata_0/CLASS/*.png` and so on: images of your own | |
 
 All formats of a set hold the same images, but TFDS and `cifar100_webp.zip` in another order than
 the official files. A stream that cuts a set by position depends on that.
@@ -39,23 +40,16 @@ from socialized_learning.data.sources import cifar
 from socialized_learning.data.sources import idx
 from socialized_learning.data.sources import prepared
 from socialized_learning.data.sources import svhn
+from socialized_learning.data.sources import task_folders
 from socialized_learning.data.sources import tiny_imagenet
 from socialized_learning.data.sources.source import checked
 from socialized_learning.data.sources.source import Images
+from socialized_learning.data.sources.source import ImageSet
 from socialized_learning.data.sources.source import Part
 from socialized_learning.data.sources.source import Source
 from socialized_learning.platform.errors import UserError
 
 __all__ = ["load", "Images", "ImageSet", "NAMES"]
-
-
-class ImageSet(NamedTuple):
-  """A set of labelled images."""
-  name: str
-  kind: str  # what numbers measured on it are numbers of: "real", "real, 5,000 images of …"
-  train: Images
-  test: Images
-  num_classes: int
 
 
 class _Set(NamedTuple):
@@ -94,7 +88,7 @@ _SETS = {
     "svhn": _Set((32, 32, 3), 10, (73_257, 26_032), (svhn.SVHN,), "svhn_cropped"),
     "tinyimagenet": _Set((64, 64, 3), 200, (100_000, 10_000), (tiny_imagenet.TINY_IMAGENET,)),
 }
-NAMES = tuple(_SETS)
+NAMES = (*_SETS, task_folders.NAME)
 
 
 def load(name: str, *, data_dir: str | os.PathLike | None = None, download: bool = False
@@ -110,11 +104,13 @@ def load(name: str, *, data_dir: str | os.PathLike | None = None, download: bool
   Raises:
     UserError: unknown set, nothing found, or files that are missing, damaged or of another set.
   """
-  if name not in _SETS:
+  if name not in NAMES:
     raise UserError(f"unknown image set {name!r}; the known ones are {', '.join(NAMES)}")
   folder = (data_dir or os.environ.get(DATA_VARIABLE) or os.environ.get("TFDS_DATA_DIR")
             or "~/tensorflow_datasets")
   root = Path(os.path.expanduser(folder)).absolute()
+  if name == task_folders.NAME:  # What classes, sizes and numbers it has is for its files to say.
+    return task_folders.load(root)
   tfds_name = _SETS[name].tfds_name
   if download and tfds_name and _find(name, root) is None:
     prepared.download(tfds_name, root)

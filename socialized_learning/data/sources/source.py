@@ -19,6 +19,15 @@ class Images(NamedTuple):
   labels: np.ndarray  # [N] int32, 0 ... num_classes - 1
 
 
+class ImageSet(NamedTuple):
+  """A set of labelled images."""
+  name: str
+  kind: str  # what numbers measured on it are numbers of: "real", "real, 5,000 images of …"
+  train: Images
+  test: Images
+  num_classes: int
+
+
 class Part(NamedTuple):
   """One split as its files hold it, not yet checked."""
   images: np.ndarray  # [N, H, W, C], or [N, H, W] of grey images
