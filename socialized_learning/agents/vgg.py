@@ -10,6 +10,7 @@ Source: Simonyan and Zisserman 2015; the widths are those of MASC (Yao et al. 20
 """
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import chex
@@ -128,27 +129,29 @@ def make_vgg(layout: str, num_outputs: int, *, width_divisor: int = 1, hidden_si
     raise ValueError(f"width_divisor={width_divisor}: a power of 2 up to 64")
   widths = tuple(width // width_divisor for width in LAYOUTS[layout])
 
-  def see(x, is_training, weights=None, first_block=0):
+  def see(x, *, is_training, weights=None, first_block=0):
     chex.assert_rank(x, 4)
     return _Backbone(widths, axis_name)(x, is_training, weights, first_block)
 
+  def judge(features, kept=None):
+    return _Head(hidden_size, num_outputs, dropout_rate)(features, kept)
+
   backbone = hk.without_apply_rng(hk.transform_with_state(see))
-  head = hk.without_apply_rng(hk.transform(
-      lambda features, kept: _Head(hidden_size, num_outputs, dropout_rate)(features, kept)))
-
-  def draw_kept(keys):
-    draw = lambda key: jax.random.bernoulli(
-        randomness.named(key, "dropout"), 1 - dropout_rate, (_NUM_HIDDEN, hidden_size))
-    return jax.vmap(draw, out_axes=1)(keys)
-
+  head = hk.without_apply_rng(hk.transform(judge))
   return Vgg(
-      init_backbone=lambda key, images: Net(*backbone.init(key, images, False)),
-      backbone=lambda net, x, *, is_training, weights=None, first_block=0: backbone.apply(
-          net.params, net.stats, x, is_training, weights, first_block),
-      init_head=lambda key: head.init(key, jnp.zeros((1, widths[-1])), None),
-      head=lambda params, features, kept=None: head.apply(params, features, kept),
-      draw_kept=draw_kept,
+      init_backbone=lambda key, images: Net(*backbone.init(key, images, is_training=False)),
+      backbone=lambda net, x, **options: backbone.apply(net.params, net.stats, x, **options),
+      init_head=lambda key: head.init(key, jnp.zeros((1, widths[-1]))),
+      head=head.apply,
+      draw_kept=functools.partial(_draw_kept, hidden_size, 1 - dropout_rate),
       widths=widths)
+
+
+def _draw_kept(hidden_size: int, share: float, keys: chex.Array) -> chex.Array:
+  """Each unit with a probability, for each example by its own key: [B, 2] -> [2, B, U] bool."""
+  draw = lambda key: jax.random.bernoulli(
+      randomness.named(key, "dropout"), share, (_NUM_HIDDEN, hidden_size))
+  return jax.vmap(draw, out_axes=1)(keys)
 
 
 def _pool(x: chex.Array) -> chex.Array:

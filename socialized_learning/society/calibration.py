@@ -33,7 +33,6 @@ def margin(gap: npt.ArrayLike, expert_right: npt.ArrayLike, student_right: npt.A
   """
   gap, group = np.asarray(gap), np.asarray(group)
   expert_right, student_right = np.asarray(expert_right, bool), np.asarray(student_right, bool)
-  gap = gap if np.issubdtype(gap.dtype, np.floating) else gap.astype(np.float64)
   if gap.ndim != 1 or not gap.shape == expert_right.shape == student_right.shape == group.shape:
     raise ValueError("gap, expert_right, student_right and group must be [n] alike, got shapes "
                      f"{gap.shape}, {expert_right.shape}, {student_right.shape}, {group.shape}")
@@ -41,19 +40,18 @@ def margin(gap: npt.ArrayLike, expert_right: npt.ArrayLike, student_right: npt.A
   if own.all() or not own.any() or np.isnan(gap).any():
     raise ValueError(f"a margin needs images of agent {agent}, images of others, and gaps that are "
                      "numbers")
-  candidates, position = np.unique(gap, return_inverse=True)
-  # What is won or lost, candidate by candidate, as one more gap's images go to the student.
+  gaps, position = np.unique(gap, return_inverse=True)
+  # What is won or lost as, gap by gap, more images go to the student.
   moved = student_right.astype(np.float64) - expert_right
   won = lambda weights: np.concatenate([[0], np.cumsum(
-      np.bincount(position, moved * weights, len(candidates)))])
+      np.bincount(position, moved * weights, len(gaps)))])
   expert = won(own / own.sum())
   average = (expert + won(_weights_of_others(group, agent))) / 2
   allowed = expert >= expert[-1] - _ROUNDING
   best = average >= average[allowed].max() - _ROUNDING
-  first = int(np.argmax(allowed & best))
-  if not first:
-    return float(np.nextafter(candidates[0], candidates.dtype.type(-np.inf)))
-  return float(candidates[first - 1])
+  # Far below the smallest gap, since numbers next to 0 may be 0 on a device.
+  margins = [gaps[0] - abs(gaps[0]) - 1, *gaps]
+  return float(margins[np.argmax(allowed & best)])
 
 
 def _weights_of_others(group: np.ndarray, agent: int) -> np.ndarray:

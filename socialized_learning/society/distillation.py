@@ -76,7 +76,8 @@ def distil(mode: str, diverge: Divergence, logits: chex.Array, targets: chex.Arr
     mode: one of `KD_MODES`.
     diverge: how far one output is from another, as `divergence`.
     logits: [B, C] of the student; [N, B, C] in the modes "owner_head", of the heads, and
-      "mid_feature", of what the teachers make of the student's activations.
+      "mid_feature", of what the frozen teachers make of the student's activations at some block
+      (`Seen.inputs` of `agents.vgg`, through an adapter).
     targets: [N, B, C] of the teachers.
     groups: [N, C] bool, the classes of each.
     labels: [B].

@@ -228,6 +228,22 @@ def test_mistakes(kwargs, message):
     vgg.make_vgg(**(dict(layout="narrow", num_outputs=10) | kwargs))
 
 
+@pytest.mark.parametrize("block", [1, 3, 6, 12])
+def test_a_specialist_can_go_on_with_the_activations_of_a_generalist(block):
+  student, teacher = (vgg.make_vgg(layout, 5, width_divisor=16) for layout in ("wide", "narrow"))
+  between = adapter.make_adapter(student.widths[block - 1], teacher.widths[block - 1])
+  images = jnp.zeros((2, 28, 28, 1))
+
+  def critic():
+    of_student, of_teacher = (made.init_backbone(_KEY, images) for made in (student, teacher))
+    seen, _ = student.backbone(of_student, images, is_training=True)
+    adapted = between.apply(between.init(_KEY), seen.inputs[block])
+    seen, _ = teacher.backbone(of_teacher, adapted, is_training=False, first_block=block)
+    return teacher.head(teacher.init_head(_KEY), seen.features)
+
+  assert jax.eval_shape(critic).shape == (2, 5)
+
+
 def test_an_adapter_mixes_channels_place_by_place():
   made = adapter.make_adapter(4, 2)
   params = jax.device_get(made.init(_KEY))
