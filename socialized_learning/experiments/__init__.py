@@ -12,6 +12,7 @@ EXPERIMENTS = {
     "ease_of_learning": (
         "socialized_learning.experiments.ease_of_learning", "EaseOfLearningExperiment"),
     "lewis": ("socialized_learning.experiments.lewis", "LewisExperiment"),
+    "masc": ("socialized_learning.experiments.masc", "MascExperiment"),
 }
 
 

@@ -82,6 +82,11 @@ class FusedExperiment(experiment.AbstractExperiment):
     self._state, metrics = self._call(self._state, batches, self._constants | {"run_key": rng})
     return metrics
 
+  def end_of_call(self, step: int) -> int:
+    """The step that a call which begins at `step` may not go beyond."""
+    del step
+    return self._config.training_steps
+
   def should_run_step(self, global_step: int, config: config_dict.ConfigDict) -> bool:
     """Until the last step, or until the user asks to stop (Jaxline then saves)."""
     return global_step < config.training_steps and not interrupts.requested()
@@ -96,7 +101,8 @@ class FusedExperiment(experiment.AbstractExperiment):
     self._stopwatch = Stopwatch()
     interrupts.agree()
     while self.should_run_step(state.global_step, config):
-      num_updates = min(room, config.training_steps - state.global_step)
+      num_updates = min(room - state.global_step % room,
+                        self.end_of_call(state.global_step) - state.global_step)
       with jax.profiler.StepTraceAnnotation("train", step_num=state.global_step):
         metrics = self.step(global_step=state.global_step, rng=state.train_step_rng, writer=writer,
                             num_updates=num_updates)

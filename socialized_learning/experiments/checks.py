@@ -53,6 +53,12 @@ def check_not_negative(config: config_dict.ConfigDict, paths: Iterable[str]) -> 
     require(at(config, path) >= 0, f"{path}={at(config, path)}: must not be negative")
 
 
+def check_positive(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
+  """Raises UserError unless the values at `paths` are above 0."""
+  for path in paths:
+    require(at(config, path) > 0, f"{path}={at(config, path)}: must be above 0")
+
+
 def check_layers(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
   """Raises UserError unless the values at `paths` are sizes of layers."""
   for path in paths:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from socialized_learning.population import randomness
 
 PADDING = 4  # Zeros on every side before the crop, in pixels.
-AUGMENTATIONS = ("none", "crop_flip")
+AUGMENTATIONS = ("none", "flip", "crop_flip")
 
 
 def augment(kind: str, images: chex.Array, keys: chex.Array) -> chex.Array:
@@ -27,7 +27,10 @@ def augment(kind: str, images: chex.Array, keys: chex.Array) -> chex.Array:
   """
   if kind not in AUGMENTATIONS:
     raise ValueError(f"augmentation {kind!r} is not one of {AUGMENTATIONS}")
-  return images if kind == "none" else crop_flip(images, *draw(keys))
+  if kind == "none":
+    return images
+  offsets, flips = draw(keys)
+  return crop_flip(images, offsets if kind == "crop_flip" else jnp.full_like(offsets, PADDING), flips)
 
 
 def draw(keys: chex.Array) -> tuple[chex.Array, chex.Array]:

@@ -26,7 +26,8 @@ USES_TENSORFLOW = 77  # Exit status of a command that imported TensorFlow.
 _PRELOADED = ["socialized_learning.main", "socialized_learning.platform.run",
               "socialized_learning.experiments.continual",
               "socialized_learning.experiments.ease_of_learning",
-              "socialized_learning.experiments.lewis"]
+              "socialized_learning.experiments.lewis",
+              "socialized_learning.experiments.masc"]
 _TIMEOUT = 240  # Seconds; a command that takes longer hangs.
 
 

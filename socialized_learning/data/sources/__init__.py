@@ -15,6 +15,7 @@ taken.
 | `svhn` | `svhn_cropped/VERSION/` | `train_32x32.mat`, `test_32x32.mat` | |
 | `tinyimagenet` | | `tiny-imagenet-200/` | |
 | `mnist5k` | part of the package; train is its train and valid, 4,000 images | | |
+| `emoji` | part of the package, in the same way: 8 categories of drawings | | |
 | `task_folders` | | `Task_0/traindata_0/CLASS/*.png` and so on: images of your own | |
 
 All formats of a set hold the same images, but TFDS and `cifar100_webp.zip` in another order than
@@ -65,23 +66,28 @@ class _Set(NamedTuple):
     return ((prepared.source(self.tfds_name),) if self.tfds_name else ()) + self.files
 
 
-def _read_embedded(path: Path) -> tuple[Part, Part]:
-  """Returns the embedded digits: nothing is chosen by their valid split, so it is for training."""
+def _read_embedded(label: str, path: Path) -> tuple[Part, Part]:
+  """Returns an embedded set: nothing is chosen by its valid split, so it is for training."""
   try:
     train, valid, test = (emcom_datasets.load(path.stem, split)
                           for split in ("train", "valid", "test"))
   except emcom_datasets.DataSetError as error:
     raise UserError(str(error)) from error
-  labels = lambda split: split.rows.labels["digit"]
+  labels = lambda split: split.rows.labels[label]
   return (Part(np.concatenate([train.images, valid.images]),
                np.concatenate([labels(train), labels(valid)]), path),
           Part(test.images, labels(test), path))
 
 
-_EMBEDDED = Source("the package's own file", lambda root: ARRAYS / "mnist5k.npz", _read_embedded)
+def _embedded(name: str, label: str) -> Source:
+  return Source("the package's own file", lambda root: ARRAYS / f"{name}.npz",
+                functools.partial(_read_embedded, label))
+
+
 _SETS = {
     "mnist": _Set((28, 28, 1), 10, (60_000, 10_000), (idx.MNIST, archives.MNIST), "mnist"),
-    "mnist5k": _Set((28, 28, 1), 10, (4_000, 1_000), (_EMBEDDED,)),
+    "mnist5k": _Set((28, 28, 1), 10, (4_000, 1_000), (_embedded("mnist5k", "digit"),)),
+    "emoji": _Set((32, 32, 3), 8, (1_375, 256), (_embedded("emoji", "category"),)),
     "cifar10": _Set((32, 32, 3), 10, (50_000, 10_000), (cifar.CIFAR10,), "cifar10"),
     "cifar100": _Set((32, 32, 3), 100, (50_000, 10_000), (cifar.CIFAR100, archives.CIFAR100),
                      "cifar100"),

@@ -31,13 +31,13 @@ def _no_folder_of_this_machine(monkeypatch, tmp_path):
 
 
 def test_names():
-  assert sources.NAMES == ("mnist", "mnist5k", "cifar10", "cifar100", "svhn", "tinyimagenet",
+  assert sources.NAMES == ("mnist", "mnist5k", "emoji", "cifar10", "cifar100", "svhn", "tinyimagenet",
                            "task_folders")
 
 
 def test_an_unknown_set(tmp_path):
   message = files.error("imagenet", tmp_path)
-  assert message == ("unknown image set 'imagenet'; the known ones are mnist, mnist5k, cifar10, "
+  assert message == ("unknown image set 'imagenet'; the known ones are mnist, mnist5k, emoji, cifar10, "
                      "cifar100, svhn, tinyimagenet, task_folders")
 
 

@@ -1,0 +1,195 @@
+"""Socialized learning as a Jaxline experiment: specialists teach a generalist, which makes them grow.
+
+Source: Yao et al. 2024, "Socialized Learning: Making Each Other Better Through Multi-Agent
+Collaboration" (MASC).
+
+Shapes: `N` agents, `D` devices of this process, `K` updates of a call.
+"""
+
+from collections.abc import Mapping
+import functools
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+from ml_collections import config_dict
+import numpy as np
+
+from socialized_learning.experiments import base
+from socialized_learning.experiments import masc_checks
+from socialized_learning.experiments import masc_design
+from socialized_learning.experiments import masc_results
+from socialized_learning.experiments import masc_weights
+from socialized_learning.experiments import masc_world
+from socialized_learning.platform import run_folder
+from socialized_learning.population import devices
+from socialized_learning.report import masc_tables
+from socialized_learning.society import answers
+from socialized_learning.society import exchange
+from socialized_learning.society import stages as stages_lib
+from socialized_learning.society import training
+from socialized_learning.society import views
+
+
+class MascExperiment(base.FusedExperiment):
+  """Trains a society through its stages, and examines who knows what."""
+
+  def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
+    super().__init__(mode, config)
+    self._world = masc_world.load(config)
+    self._stages = masc_world.plan(config, self._world)
+    self._design = masc_design.make(config, self._world, self._stages)
+    keeps_best = config.selection == "validation"
+    shown = jnp.zeros((1, *self._world.train.images.shape[1:]))
+    self._state = self.initial_state(functools.partial(
+        training.init, self._design, self._stages, images=shown, keeps_best=keeps_best,
+        has_elders=config.rounds > 1), init_rng)
+    if mode == "train":
+      self._state = devices.replicate(masc_weights.load(
+          config, self._design, devices.first(self._state), shown), axis_name=config.axis_name)
+    self._order = stages_lib.Order(
+        self._world.owned, batch_size=config.batch_size, seed=config.random_seed,
+        same_every_epoch=self._design.same_every_epoch)
+    self._examine = answers.make_examiner(self._design)
+    self._stage: stages_lib.Stage | None = None
+    self._constants = {}
+    if mode == "train":
+      self._images = devices.replicate(
+          {"images": self._world.train.images, "labels": self._world.train.labels},
+          axis_name=config.axis_name)
+    self.results: dict[str, Any] = {}
+
+  @classmethod
+  def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
+             ) -> config_dict.ConfigDict:
+    """Fills in what the fidelity says and how long it all takes; see the base class."""
+    del stored
+    config = masc_checks.resolved(config)
+    stages = masc_world.plan(config, masc_world.load(config))
+    config.training_steps = config.training_steps or (stages[-1].last if stages else 0)
+    return config
+
+  @classmethod
+  def check(cls, config: config_dict.ConfigDict) -> None:
+    """See the base class."""
+    masc_checks.check(config, masc_world.load(config))
+
+  def end_of_call(self, step: int) -> int:
+    """See the base class: a call ends with its stage, and where the best is chosen."""
+    stage = stages_lib.at(self._stages, step)
+    if masc_design.is_slow_in_loops(self._config, stage):
+      return step + 1
+    return self._border_after(step)
+
+  def _border_after(self, step: int) -> int:
+    """The next step after which something else than a step happens."""
+    stage = stages_lib.at(self._stages, step)
+    border = min(stage.last, self._config.training_steps)
+    if self._config.selection == "validation":
+      every = self._config.selection_epochs * stage.steps_per_epoch
+      border = min(border, stage.first + ((step - stage.first) // every + 1) * every)
+    return border
+
+  def step(self, *, global_step: int, rng: chex.Array, writer: Any, num_updates: int
+          ) -> dict[str, chex.Array]:
+    """Makes updates of one stage; at its end, and where the best are chosen, does that too."""
+    stage = stages_lib.at(self._stages, global_step)
+    self._enter(stage, rng)
+    metrics = super().step(global_step=global_step, rng=rng, writer=writer, num_updates=num_updates)
+    if global_step + num_updates == self._border_after(global_step):
+      self._at_border(stage, global_step + num_updates, rng)
+    return metrics
+
+  def _enter(self, stage: stages_lib.Stage, rng: chex.Array) -> None:
+    """Makes ready for the steps of a stage: its call, and what its frozen networks say."""
+    if stage is self._stage:
+      return
+    config = self._config
+    cache = {}
+    if config.cache.enabled and (stage.kind != stages_lib.TAUGHT or config.cache.teachers):
+      make = views.make_cache(self._design, stage, config.cache.num_views)
+      cache = make(devices.first(self._state), self._world.train.images, self._world.train.labels,
+                   devices.first(rng))
+    self._constants = self._images | {
+        "cache": devices.replicate(cache, axis_name=config.axis_name)}
+    self._call = devices.fuse(training.make_update(self._design, stage), axis_name=config.axis_name)
+    self._feed = lambda step, num: {"index": self._mine(
+        self._order.indices(stage, step - stage.first, num))}
+    self._stage = stage
+
+  def _mine(self, index: np.ndarray) -> np.ndarray:
+    share = self._config.batch_size // jax.process_count()
+    return index[:, share * jax.process_index():share * (jax.process_index() + 1)]
+
+  def _at_border(self, stage: stages_lib.Stage, step: int, rng: chex.Array) -> None:
+    """Looks how good the pupils are, keeps the best, and goes over to the next stage."""
+    jax.block_until_ready(self._state)
+    with self._stopwatch.pause():
+      if self._config.selection == "validation":
+        self._state = self._keep(stage.part, self._score(stage))
+      if step == stage.last:
+        number = self._stages.index(stage)
+        begun = self._stages[number + 1] if number + 1 < len(self._stages) else None
+        self._state = self._cross(stage, begun, rng)
+
+  def _score(self, stage: stages_lib.Stage) -> np.ndarray:
+    """Accuracy in percent on held-out images: of agents [N] on their own, else [] on all."""
+    parts = devices.first(self._state).parts
+    asked = {part: parts[part] for part in (stage.part, stage.backbone) if part}
+    held_out = self._world.held_out
+    said = self._examine(asked, self._world.train.images[held_out])[stage.part]
+    labels = self._world.train.labels[held_out]
+    right = said.argmax(axis=-1) == labels
+    if not stage.is_population:
+      return np.float32(100 * right.mean())
+    own = self._world.owner(labels) == np.arange(len(right))[:, None]
+    return (100 * (right & own).sum(axis=-1) / own.sum(axis=-1)).astype(np.float32)
+
+  def _keep(self, part: str, score: np.ndarray) -> Any:
+    keep = jax.pmap(functools.partial(training.keep, part=part), axis_name=self._config.axis_name)
+    return keep(self._state, score=devices.replicate(score, axis_name=self._config.axis_name))
+
+  def _cross(self, ended: stages_lib.Stage, begun: stages_lib.Stage | None, rng: chex.Array) -> Any:
+    cross = jax.pmap(lambda state, key: training.cross(self._design, state, ended, begun, key),
+                     axis_name=self._config.axis_name, donate_argnums=0)
+    return cross(self._state, rng)
+
+  def evaluate(self, *, global_step, rng, writer) -> dict[str, float]:
+    """Examines all networks on the test images, gates calibrated on those held out."""
+    del global_step, rng, writer
+    state = devices.first(self._state)
+    parts = state.parts
+    reached = masc_weights.given(self._config) | {
+        stage.part for stage in self._stages if stage.last <= int(state.step)}
+    parts = {part: pupil for part, pupil in parts.items() if part in reached}
+    held_out = self._world.held_out
+    said = {name: self._examine(parts, images) for name, images in (
+        ("test", self._world.test.images), ("valid", self._world.train.images[held_out]))
+            if parts and len(images)}
+    self.results = masc_results.results(self._config, self._world, said)
+    return masc_results.scalars(self.results)
+
+  def summary(self, folder: run_folder.RunFolder) -> dict[str, Any]:
+    """What `summary.json` says about the society."""
+    del folder
+    count = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
+    parts, num = devices.first(self._state).parts, self._design.num_agents
+    specialists, student, experts = (parts[name] for name in ("specialists", "student", "experts"))
+    general = {name: student.params[name] for name in ("backbone", "head")}
+    image = self._world.train.images[0].nbytes
+    federated = [stage for stage in self._stages if stage.part == "federated"]
+    sizes = exchange.Sizes(
+        num, sum(map(len, self._world.owned)), image, self._world.groups.shape[1],
+        count((specialists.params, specialists.stats)) // num, count((general, student.stats)),
+        count(experts.params) // num,
+        sum(stage.num_steps // self._config.federated_steps for stage in federated))
+    return masc_results.summary(self._config, self._world, self._stages, self.results, sizes)
+
+  def write_artifacts(self, folder: run_folder.RunFolder) -> None:
+    """Draws who knows what."""
+    masc_tables.draw(self.results, folder.path / "accuracy_matrix.png")
+
+  def print_results(self, summary: Mapping[str, Any]) -> None:
+    """Prints the results of all agents."""
+    masc_tables.print_results(summary)

@@ -1,0 +1,212 @@
+"""Socialized learning through the command line, on the embedded digits."""
+
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from socialized_learning.platform import checkpoints
+from socialized_learning.platform import weights
+from socialized_learning.report import masc_tables
+from tests.experiments import cli
+
+_RECIPE = cli.RECIPE.with_name("masc_config.py")
+# Two agents with two digits each, of which they see hardly any.
+_RUN = ("--config.data.classes=4", "--config.data.images_per_class=20",
+        "--config.groups.num_agents=2", "--config.batch_size=24",
+        "--config.network.width_divisor=32", "--config.network.hidden_size=16",
+        "--config.num_epochs.specialists=3", "--config.num_epochs.student=4",
+        "--config.num_epochs.experts=6", "--config.selection_epochs=2",
+        "--config.baselines=False", "--config.network.mapping=vmap", "--config.cache.teachers=True",
+        "--config.save_checkpoint_interval=5", "--config.log_train_data_interval=5")
+# 36 images of each agent, 2 steps of an epoch; 72 of all, 3 steps.
+_ENDS = {"specialists": 6, "collaboration": 18, "altruism": 30}
+
+
+def _start(line, folder, *options, sweep="mnist5k", **kwargs):
+  return line.start(*options, f"--workdir={folder}", recipe=f"{_RECIPE}:{sweep}",
+                    **{"quick": True} | kwargs)
+
+
+def _summary(folder):
+  return cli.strict_json((folder / "summary.json").read_text())
+
+
+@pytest.fixture(name="whole", scope="module")
+def _whole(line, tmp_path_factory):
+  """Folder of a run without interruption."""
+  folder = tmp_path_factory.mktemp("masc") / "run"
+  result = _start(line, folder, *_RUN).wait()
+  assert result.status == 0 and not result.stderr, result
+  assert "grown agents" in result.stdout and "isolated specialists" in result.stdout
+  return folder
+
+
+def test_summary(whole):
+  summary = _summary(whole)
+  assert summary["experiment"] == "masc" and summary["step"] == 30
+  assert summary["num_agents"] == 2 and summary["classes"] == [[0, 1], [2, 3]]
+  assert summary["data"] == {
+      "name": "mnist5k", "kind": "real, 5,000 images of MNIST train, the first 4 of 10 classes, "
+      "20 training images of each class", "training_images": [36, 36], "held_out": 8,
+      "test_images": 400}
+  steps = np.diff([0, *_ENDS.values()])
+  assert [(stage["name"], stage["steps"]) for stage in summary["stages"]] == list(zip(_ENDS, steps))
+  before, after = summary["before"], summary["after"]
+  for found in (before, after):
+    matrix = np.array(found["accuracy_matrix"])
+    assert matrix.shape == (2, 2) and matrix.min() >= 0 and matrix.max() <= 100
+    assert found["expert"] == [matrix[0, 0], matrix[1, 1]]
+    assert found["general"] == [matrix[0, 1], matrix[1, 0]]
+    assert found["global"] == pytest.approx(matrix.mean(axis=1).tolist())
+  matrix = np.array(after["accuracy_matrix"])
+  assert after["directionality"]["column"] == pytest.approx(
+      [matrix[0, 0] - matrix[1, 0], matrix[1, 1] - matrix[0, 1]])
+  assert np.array(after["gate"]["own_to_expert"]).shape == (2,)
+  assert min(np.array(after["gate"]["oracle"]) - after["global"]) >= 0
+  assert summary["methods"]["MASC"]["expert"] == pytest.approx(np.mean(after["expert"]))
+  assert set(summary["methods"]) == {
+      "isolated specialists", "specialists, energy gate", "collaboration only", "MASC"}
+  assert set(summary["gates"]) == {"lse", "margin", "student", "expert", "oracle"}
+
+
+def test_what_was_sent(whole):
+  sent = {line.pop("stage"): line for line in _summary(whole)["exchange"]}
+  assert sent["specialists"]["total"] == 0
+  # 28 x 28 bytes and a label, and what an owner says of each of four classes.
+  assert sent["collaboration"]["images"] == 72 * (784 + 4)
+  assert sent["collaboration"]["outputs"] == 72 * 4 * 4
+  wide = [1, 2, 2, 4, 4, 8, 8, 8, 16, 16, 16, 16, 16, 16]
+  numbers = sum(9 * ins * outs + outs + 4 * outs for ins, outs in zip(wide, wide[1:]))
+  numbers += 16 * 16 + 16 + 16 * 16 + 16 + 16 * 4 + 4
+  assert sent["altruism"]["weights"] == 2 * numbers * 4
+
+
+def test_files(whole):
+  assert (whole / "accuracy_matrix.png").read_bytes().startswith(b"\x89PNG")
+  splits = {row["split"] for row in cli.lines(whole / "metrics.jsonl")}
+  assert splits == {"specialists", "student", "experts", "train", "test"}
+
+
+@pytest.mark.parametrize("saved", [5, 20])
+def test_killed_and_resumed(line, whole, tmp_path, saved):
+  """Within a stage, and in another one than the run began with."""
+  folder = tmp_path / "run"
+  command = _start(line, folder, *_RUN)
+  cli.wait_until((folder / f"checkpoints/latest/{saved}").exists, command)
+  command.send(signal.SIGKILL)
+  assert command.wait().status == -signal.SIGKILL
+  result = _start(line, folder, *_RUN).wait()
+  assert result.status == 0 and "resumed at step" in result.stdout, result
+  mine, theirs = cli.arrays(folder, 30), cli.arrays(whole, 30)
+  assert mine.keys() == theirs.keys()
+  for name, array in mine.items():
+    np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+  summaries = [_summary(f) for f in (folder, whole)]
+  for summary in summaries:
+    del summary["wall_seconds"], summary["steps_per_second"]
+  assert summaries[0] == summaries[1]
+
+
+def test_evaluated_again_through_another_gate(line, whole, tmp_path):
+  folder = shutil.copytree(whole, tmp_path / "run")
+  result = _start(line, folder, *_RUN, "--config.evaluation.gate=expert",
+                  "--jaxline_mode=eval").wait()
+  assert result.status == 0, result
+  through_another, as_before = _summary(folder), _summary(whole)
+  assert through_another["after"]["gate"]["name"] == "expert"
+  assert set(through_another["after"]["gate"]["own_to_expert"]) == {100.0}
+  assert through_another["gates"] == as_before["gates"]
+  assert _start(line, folder, *_RUN, "--jaxline_mode=eval").wait().status == 0
+  assert _summary(folder) == as_before
+
+
+def _save_given(whole, folder):
+  """The networks of a run as folders of weights; returns the options that name them."""
+  parts = checkpoints.read_checkpoint(whole, step=30)[0]["state"]["parts"]
+  student = parts["student"]
+  of = lambda tree, agent: jax.tree.map(lambda x: x[agent], tree)
+  nets = {"student": student["params"] | {"stats": student["stats"]}}
+  for agent in range(2):
+    nets[f"specialists{agent}"] = of(parts["specialists"]["params"], agent) | {
+        "stats": of(parts["specialists"]["stats"], agent)}
+    nets[f"experts{agent}"] = nets["student"] | of(parts["experts"]["params"], agent)
+  for name, net in nets.items():
+    weights.save_weights(folder / name, {
+        "backbone": {"params": net["backbone"], "stats": net["stats"]}, "head": net["head"]}, {})
+  agents = lambda part: ",".join(str(folder / f"{part}{agent}") for agent in range(2))
+  return (f"--config.weights.specialists={agents('specialists')}",
+          f"--config.weights.student={folder / 'student'}",
+          f"--config.weights.experts={agents('experts')}")
+
+
+def test_given_networks_are_examined_as_they_are(line, whole, tmp_path):
+  options = _save_given(whole, tmp_path)
+  result = _start(line, tmp_path / "run", *_RUN, *options).wait()
+  assert result.status == 0 and not result.stderr, result
+  mine, theirs = _summary(tmp_path / "run"), _summary(whole)
+  assert mine["before"] == theirs["before"] and mine["after"] == theirs["after"]
+  assert mine["stages"] == [] and mine["step"] == 0
+  swapped = [options[0], options[1], options[2].replace("experts1", "specialists1")]
+  cli.assert_refused(_start(line, tmp_path / "other", *_RUN, *swapped).wait(), "specialists1",
+                     "another network")
+  cli.assert_refused(_start(line, tmp_path / "other", *_RUN, options[2]).wait(),
+                     "give weights.student too")
+
+
+def test_what_was_not_trained_is_not_examined(line, tmp_path):
+  folder = tmp_path / "run"
+  result = _start(line, folder, *_RUN, "--config.training_steps=10").wait()
+  assert result.status == 0, result
+  summary = _summary(folder)
+  assert set(summary["methods"]) == {"isolated specialists", "specialists, energy gate"}
+  assert "before" in summary and "after" not in summary
+  assert not (folder / "accuracy_matrix.png").exists()
+
+
+_WRONG = {
+    "--config.groups.num_agents=11": ("10 classes", "11 agents"),
+    "--config.groups.num_agents=0": ("num_agents=0", "at least 1"),
+    "--config.groups.split=given --config.groups.given=((0,1),(1,2))": ("2 agents", "there are 5"),
+    "--config.groups.num_agents=2 --config.groups.split=given --config.groups.given=((0,1,2),(2,3))":
+        ("class 2",),
+    "--config.groups.num_agents=2 --config.groups.split=given --config.groups.given=((0,1,2),(3,4))":
+        ("no agent is given class 5",),
+    "--config.groups.split=given --config.groups.given=(0,1": ("groups.given", "((0, 1), (2, 3))"),
+    "--config.fidelity=blind": ("clean, paper, code",),
+    "--config.fidelity=code --config.temperature=2": ("temperature=2", "code"),
+    "--config.evaluation.gate=garden": ("gate='garden'", "lse, margin, student, expert, oracle"),
+    "--config.collaboration.kd_mode=rumour": ("owner_head, owner_slice",),
+    "--config.collaboration.kd_mode=owner_slice --config.altruism.init=owner_head": (
+        "altruism.init='owner_head'", "owner_slice"),
+    "--config.collaboration.kd_mode=mid_feature --config.rounds=2": ("rounds=2", "rounds=1"),
+    "--config.collaboration.kd_mode=all_teachers --config.cache.teachers=True": ("cache.teachers",),
+    "--config.network.width_divisor=3": ("width_divisor=3", "power of 2"),
+    "--config.data.validation=0": ("selection='validation'", "held-out"),
+    "--config.data.validation=1": ("data.validation=1", "below 1"),
+    "--config.data.classes=11": ("data.classes=11", "has 10"),
+    "--config.rounds=0": ("rounds=0",),
+    "--config.training_steps=1000000": ("the stages have",),
+    "--config.evaluation.interval=5": ("selection_epochs",),
+    "--config.weights.student=/nowhere": ("/nowhere",),
+    "--config.weights.specialists=a,b": ("weights.specialists names 2 folders", "5 are needed"),
+    "--config.temperature=0": ("temperature=0", "above 0"),
+}
+
+
+@pytest.mark.parametrize("options", _WRONG)
+def test_refusals(line, tmp_path, options):
+  cli.assert_refused(_start(line, tmp_path / "run", *options.split(" ")).wait(), *_WRONG[options])
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_sweep_that_is_not_there(line, tmp_path):
+  cli.assert_refused(_start(line, tmp_path / "run", sweep="chess").wait(), "no sweep 'chess'",
+                     "mnist5k, emoji, mnist, cifar10, cifar100")
+
+
+def test_no_picture_of_what_was_not_trained(tmp_path):
+  masc_tables.draw({"before": {}}, tmp_path / "picture.png")
+  assert not list(tmp_path.iterdir())
