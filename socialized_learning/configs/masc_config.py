@@ -12,7 +12,7 @@
 | cifar100 | 4 with 25 classes each, published networks | CIFAR-100 | an accelerator for hours |
 
 Values that are None are decided by `fidelity`: clean (default), paper, or code; see
-`society.fidelity`. For example `--config.fidelity=paper`, `--config.evaluation.gate=margin`,
+`society.fidelity`. For example `--config.fidelity=paper`, `--config.evaluation.gate=lse`,
 `--config.groups.split=given --config.groups.given="((0, 1, 2), (3, 4, 5, 6, 7, 8, 9))"`.
 Source: Yao et al. 2024, "Socialized Learning: Making Each Other Better Through Multi-Agent
 Collaboration" (ICML).
@@ -82,7 +82,7 @@ def get_config(sweep: str = "mnist5k") -> config_dict.ConfigDict:
   config.training_steps = 0  # 0 for all stages.
   config.evaluation = config_dict.create(
       interval=0, checkpoint="latest",
-      gate="lse")  # Who answers in the end: lse, margin, student, expert, oracle.
+      gate=decided(str))  # Who answers in the end: lse, margin, student, expert, oracle.
   if sweep in _SMALL:
     divisor, epochs = _SMALL[sweep]
     config.network.update(width_divisor=divisor, hidden_size=128, dropout_rate=0.2)

@@ -41,6 +41,8 @@ def resolved(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
       config.update_from_flattened_dict({path: getattr(settings, field)})
   if config.data.normalise is None:
     config.data.normalise = "imagenet" if config.fidelity == "code" else "cifar"
+  if config.evaluation.gate is None:
+    config.evaluation.gate = "margin" if config.fidelity == "clean" else "lse"
   _check_values(config)
   return config
 
