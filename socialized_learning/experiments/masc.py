@@ -53,6 +53,7 @@ class MascExperiment(base.FusedExperiment):
         same_every_epoch=self._design.same_every_epoch)
     self._examine = answers.make_examiner(self._design)
     self._stage: stages_lib.Stage | None = None
+    self._keepers: dict[str, Any] = {}  # By part.
     self._constants = {}
     if mode == "train":
       self._images = devices.replicate(
@@ -147,8 +148,12 @@ class MascExperiment(base.FusedExperiment):
     return (100 * (right & own).sum(axis=-1) / own.sum(axis=-1)).astype(np.float32)
 
   def _keep(self, part: str, score: np.ndarray) -> Any:
-    keep = jax.pmap(functools.partial(training.keep, part=part), axis_name=self._config.axis_name)
-    return keep(self._state, score=devices.replicate(score, axis_name=self._config.axis_name))
+    if part not in self._keepers:  # Compiled once.
+      self._keepers[part] = jax.pmap(
+          functools.partial(training.keep, part=part), axis_name=self._config.axis_name,
+          donate_argnums=0)
+    score = devices.replicate(score, axis_name=self._config.axis_name)
+    return self._keepers[part](self._state, score=score)
 
   def _cross(self, ended: stages_lib.Stage, begun: stages_lib.Stage | None, rng: chex.Array) -> Any:
     cross = jax.pmap(lambda state, key: training.cross(self._design, state, ended, begun, key),
