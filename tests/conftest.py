@@ -1,4 +1,7 @@
-"""Settings that must stand before the first JAX device is made: four simulated devices."""
+"""Settings that must stand before the first JAX device is made: four simulated devices.
+
+And the order of the tests: those that take longest first, so that no worker is left with them.
+"""
 
 import atexit
 import os
@@ -23,3 +26,15 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
   os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="socialized_learning_tests_")
   os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
   atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+_LONGEST = ("experiments/test_command_line", "population/test_collaboration",
+            "experiments/test_continual", "experiments/test_masc", "experiments/test_ease_of_learning",
+            "population/test_newcomers", "experiments/test_sweeps", "benchmarks", "games",
+            "learners", "agents")
+
+
+def pytest_collection_modifyitems(items):
+  """Sorts modules by how long they take, as far as that is known."""
+  rank = lambda item: next((i for i, name in enumerate(_LONGEST) if f"tests/{name}" in item.nodeid),
+                           len(_LONGEST))
+  items.sort(key=rank)

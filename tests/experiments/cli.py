@@ -79,15 +79,14 @@ class CommandLine:
     self._context = multiprocessing.get_context("forkserver")
     self._context.set_forkserver_preload(_PRELOADED)
 
-  def start(self, *options: str, sweep: str = "debug", devices: int = 1, quick: bool = False,
+  def start(self, *options: str, sweep: str = "debug", devices: int = 1,
             recipe: str | None = None) -> Command:
-    """Starts a command.
+    """Starts a command, which compiles fast rather than well.
 
     Args:
       *options: beside --config.
       sweep: of the Lewis recipe.
       devices: simulated ones.
-      quick: whether to compile fast rather than well.
       recipe: the whole value of --config instead; empty for no such option.
     """
     recipe = f"{RECIPE}:{sweep}" if recipe is None else recipe
@@ -95,7 +94,7 @@ class CommandLine:
     self._count += 1
     output = self.folder.parent / f"{self.folder.name}-{self._count}.out"
     process = self._context.Process(
-        target=_in_fork, args=(argv, environment(self._cache, devices, quick), self.folder, output))
+        target=_in_fork, args=(argv, environment(self._cache, devices, quick=True), self.folder, output))
     process.start()
     return Command(process, output)
 

@@ -19,7 +19,7 @@ _STEPS = 120
 _RUN = ("--config.training_steps=120", "--config.imitation.interval=10",
         "--config.reset.interval=40", "--config.log_train_data_interval=20",
         "--config.save_checkpoint_interval=30", "--config.evaluation.interval=30")
-_DEVICES = {1: {"devices": 1}, 4: {"devices": 4, "quick": True}}
+_DEVICES = {n: {"devices": n} for n in (1, 4)}
 _NUM_ITEMS, _NUM_SPEAKERS, _LENGTH, _VOCABULARY = 64, 2, 3, 5  # Of the debug sweep's test split.
 
 
@@ -282,12 +282,12 @@ def _diverging(folder):
 
 def test_numbers_that_are_not_finite(line, tmp_path):
   options = _diverging(tmp_path / "run")
-  result = line.run(*options, quick=True)
+  result = line.run(*options)
   assert result.status == 3 and result.stderr.count("\n") == 1, result
   told = re.match(r"error: \w+ is (nan|-?inf) at step (\d): ", result.stderr)
   saved = checkpoints.latest_step(tmp_path / "run")
   assert told and 2 <= saved == int(told[2]) // 2 * 2, result  # The step before it was saved.
-  again = line.run(*options, quick=True)
+  again = line.run(*options)
   assert (again.status, again.stderr) == (3, result.stderr) and (
       f"at step {saved})" in again.stdout)
 
@@ -295,8 +295,8 @@ def test_numbers_that_are_not_finite(line, tmp_path):
 def test_constant_messages_of_one_pair(line, tmp_path):
   folder = tmp_path / "run"
   options = _diverging(folder)
-  assert line.run(*options, quick=True).status == 3
-  result = line.run(*options, "--jaxline_mode=eval", quick=True)  # The last good checkpoint.
+  assert line.run(*options).status == 3
+  result = line.run(*options, "--jaxline_mode=eval")  # The last good checkpoint.
   assert result.status == 0 and not result.stderr, result
   assert len({tuple(row["message"]) for row in cli.lines(folder / "messages.jsonl")}) == 1
   summary = cli.strict_json((folder / "summary.json").read_text())

@@ -21,7 +21,7 @@ _STEPS = 96
 
 def _start(line, folder, *options, sweep="er,rot-mnist5k,200", **kwargs):
   return line.start(*options, f"--workdir={folder}", recipe=f"{_RECIPE}:{sweep}",
-                    **{"quick": True} | kwargs)
+                    **kwargs)
 
 
 def _summary(folder):

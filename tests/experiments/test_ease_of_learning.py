@@ -26,8 +26,8 @@ _SMALL = ("--config.speaker.core.hidden_size=4", "--config.listener.core.hidden_
 def _runs(line, tmp_path_factory):
   """Folders of Lewis runs, by their sweep."""
   root = tmp_path_factory.mktemp("runs")
-  commands = [line.start(f"--workdir={root / 'debug'}", quick=True),
-              line.start(*_SMALL, f"--workdir={root / 'people'}", sweep="emoji_people", quick=True)]
+  commands = [line.start(f"--workdir={root / 'debug'}"),
+              line.start(*_SMALL, f"--workdir={root / 'people'}", sweep="emoji_people")]
   for command in commands:
     result = command.wait()
     assert result.status == 0 and not result.stderr, result
@@ -36,7 +36,7 @@ def _runs(line, tmp_path_factory):
 
 def _start(line, run, folder, *options, task="discrimination", **kwargs):
   return line.start(*_LESSONS, f"--config.speaker_checkpoint={run}", f"--workdir={folder}", *options,
-                    recipe=f"{_RECIPE}:{task}", **{"quick": True} | kwargs)
+                    recipe=f"{_RECIPE}:{task}", **kwargs)
 
 
 def _summary(folder):

@@ -27,7 +27,7 @@ _ENDS = {"specialists": 6, "collaboration": 18, "altruism": 30}
 
 def _start(line, folder, *options, sweep="mnist5k", **kwargs):
   return line.start(*options, f"--workdir={folder}", recipe=f"{_RECIPE}:{sweep}",
-                    **{"quick": True} | kwargs)
+                    **kwargs)
 
 
 def _summary(folder):

@@ -26,7 +26,7 @@ def _summary_of(command, folder):
 
 def test_sweeps_without_download(line, tmp_path):
   sweeps = ("emoji", "emoji_people", "emoji_attributes", "mnist")
-  commands = [line.start(*_TINY, f"--workdir={tmp_path / sweep}", sweep=sweep, quick=True)
+  commands = [line.start(*_TINY, f"--workdir={tmp_path / sweep}", sweep=sweep)
               for sweep in sweeps]
   for sweep, command in zip(sweeps, commands):
     summary = _summary_of(command, tmp_path / sweep)
@@ -58,7 +58,7 @@ def test_sweeps_of_prepared_sets(line, data_dir, tmp_path):
 
   def start(sweep, *options):
     return line.start(*_TINY, *options, f"--config.data.dir={data_dir}",
-                      f"--workdir={tmp_path / sweep}", sweep=sweep, quick=True)
+                      f"--workdir={tmp_path / sweep}", sweep=sweep)
 
   elsewhere = ("--config.evaluation.transfer=byol_imagenet2012", "--config.evaluation.official=True",
                "--config.evaluation.num_candidates=5", "--config.evaluation.similarity_over=inputs")
@@ -94,7 +94,7 @@ def test_channels_and_messages_that_end(line, tmp_path):
       "straight_through": ("--config.channel.kind=straight_through",),
       "sampled": ends,
   }
-  commands = {name: line.start(*options, f"--workdir={tmp_path / name}", quick=True)
+  commands = {name: line.start(*options, f"--workdir={tmp_path / name}")
               for name, options in variants.items()}
   for name, command in commands.items():
     result = command.wait()

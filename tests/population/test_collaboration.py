@@ -139,8 +139,7 @@ def test_agents_that_meet_nobody_stay_as_they_are():
   assert changed(society.listeners, updated.listeners) == {listener}
 
 
-@pytest.mark.parametrize("kind", ["matching", "sequential"])
-@pytest.mark.parametrize("loss", [{}, {"num_distractors": 3}])
+@pytest.mark.parametrize("kind, loss", [("matching", {"num_distractors": 3}), ("sequential", {})])
 def test_four_devices_equal_one_on_the_same_global_batch(kind, loss):
   settings = world.config(num_speakers=2, num_listeners=2, num_pairs=2, pairing=kind)
   settings.listener_loss.update(loss)

@@ -62,7 +62,7 @@ def test_what_a_task_trains_on_is_listed_once(name):
 @_ALL
 def test_examinations(name):
   stream = _make(name)
-  index, view, valid, from_train = stream.tests
+  index, view, valid, from_train, _ = stream.tests
   _, test = _labels(name)
   assert index.dtype == view.dtype == np.int32 and valid.dtype == bool and from_train is False
   assert index.shape == view.shape == valid.shape == (len(stream.train_of_task), index.shape[1])
