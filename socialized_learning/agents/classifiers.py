@@ -11,8 +11,9 @@ import haiku as hk
 import jax
 from ml_collections import config_dict
 
-from socialized_learning.agents.resnet import ResNet18
+from socialized_learning.agents import taps as taps_lib
 from socialized_learning.agents.layers import GlorotLinear
+from socialized_learning.agents.resnet import ResNet18
 
 CLASSIFIERS = ("mlp", "resnet18")
 
@@ -35,14 +36,13 @@ class Classifier(NamedTuple):
   init(key, images [B, H, W, C]) -> Net; apply(net, images, is_training=, weights=None) ->
   (Classification, statistics after it). Weights [B] are 0 for examples that only fill up the batch.
 
-  taps(net, images, nudges) -> (logits [B, O], inputs): of a network that is all linear layers, what
-  each of them reads [B, ins], with a nudge [B, outs] added to what each gives; both by the layer's
-  module.
+  taps(net, images, score, is_training=) -> `taps.Taps`: what the layers read, and how much what they
+  give matters to a score of the logits.
   """
   init: Callable[[chex.PRNGKey, chex.Array], Net]
   apply: Callable[..., tuple[Classification, Any]]
   head: str | None = None  # Module of the last layer, whose parameters are w [F, O] and b [O].
-  taps: Callable[[Net, chex.Array, dict], tuple[chex.Array, dict]] | None = None
+  taps: Callable[..., taps_lib.Taps] | None = None
 
 
 class _Mlp(hk.Module):
@@ -89,25 +89,4 @@ def make_classifier(config: config_dict.ConfigDict, num_outputs: int, *,
   return Classifier(
       lambda key, images: Net(*init_haiku(key, images, False)), apply,
       head=f"mlp/~/linear_{len(config.hidden_sizes)}" if is_mlp else "resnet/~/linear",
-      taps=_make_taps(forward) if is_mlp else None)
-
-
-def _make_taps(forward: Callable[..., Classification]) -> Callable[..., tuple[chex.Array, dict]]:
-  """Builds `Classifier.taps` of a network that is all `GlorotLinear`."""
-
-  def tapped(images, nudges):
-    inputs = {}
-
-    def tap(call, args, kwargs, context):
-      outputs = call(*args, **kwargs)
-      if not isinstance(context.module, GlorotLinear) or context.method_name != "__call__":
-        return outputs
-      name = context.module.module_name
-      inputs[name], = args
-      return outputs + nudges[name]
-
-    with hk.intercept_methods(tap):
-      return forward(images, False).logits, inputs
-
-  apply = hk.without_apply_rng(hk.transform(tapped)).apply
-  return lambda net, images, nudges: apply(net.params, images, nudges)
+      taps=taps_lib.make(lambda *inputs: forward(*inputs).logits))

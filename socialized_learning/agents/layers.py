@@ -11,6 +11,8 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
+from socialized_learning.agents import convolutions
+
 
 def _uniform(fan_in: int) -> hk.initializers.Initializer:
   return hk.initializers.RandomUniform(-fan_in**-0.5, fan_in**-0.5)
@@ -41,16 +43,27 @@ class TorchConv2D(hk.Module):
 
   def __call__(self, x: chex.Array) -> chex.Array:
     """[B, H, W, C] -> [B, H / stride, W / stride, num_channels]."""
-    shape = (self._size, self._size, x.shape[-1], self._num_channels)
-    start = _uniform(self._size**2 * x.shape[-1])
-    w = hk.get_parameter("w", shape, x.dtype, start)
     pad = self._size // 2
     out = jax.lax.conv_general_dilated(
-        x, w, (self._stride, self._stride), [(pad, pad)] * 2,
+        x, self._kernel(x.shape[-1], x.dtype), (self._stride, self._stride), [(pad, pad)] * 2,
         dimension_numbers=("NHWC", "HWIO", "NHWC"))
     if self._with_bias:
+      start = _uniform(self._size**2 * x.shape[-1])
       out += hk.get_parameter("b", (self._num_channels,), x.dtype, start)
     return out
+
+  def patches(self, x: chex.Array) -> chex.Array:
+    """What it reads at each place, [B, H / stride, W / stride, size size C]."""
+    return convolutions.patches(x, self._size, self._stride, self._size // 2)
+
+  def of_patches(self, patches: chex.Array) -> chex.Array:
+    """What it gives for them, as a matrix product."""
+    w = self._kernel(patches.shape[-1] // self._size**2, patches.dtype)
+    return patches @ w.reshape(-1, self._num_channels)
+
+  def _kernel(self, channels: int, dtype: jnp.dtype) -> chex.Array:
+    return hk.get_parameter("w", (self._size, self._size, channels, self._num_channels), dtype,
+                            _uniform(self._size**2 * channels))
 
 
 class GlorotLinear(hk.Module):

@@ -5,7 +5,7 @@ than a weight: neither the empirical Fisher information, which has no p_n, nor t
 sums over all outputs. The caller divides. Source: Sarfraz et al. 2022, "SYNERgy between SYNaptic
 consolidation and Experience Replay", and its online EWC (Schwarz et al. 2018).
 
-Shapes: `n` examples, `c` of them in a chunk, `ins` and `outs` of a linear layer.
+Shapes: `n` examples, `c` of them in a chunk; `...` places in space, `ins` and `outs` of a layer.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from socialized_learning.agents import taps as taps_lib
 from socialized_learning.agents.batch_norm import BatchNorm
 from socialized_learning.agents.classifiers import Classifier
 from socialized_learning.agents.classifiers import Net
@@ -23,10 +24,10 @@ from socialized_learning.learners import steps
 
 FIDELITIES = ("clean", "reference")
 
-# Examples at once. In closed form the cost is that of matrix products; otherwise each example of a
-# chunk has a gradient of its own, as large as the network: on a CPU one by one is twice as fast.
+# Examples at once. Layers without places never write down a gradient of an example; a convolution does,
+# for all examples of a chunk: on a CPU more of them are no faster.
 _DENSE_CHUNK = 1000
-_CHUNK = {"cpu": 1, "others": 8}
+_CHUNK = {"cpu": 4, "others": 16}
 
 # positions [c] int32 -> (images [c, H, W, C], labels [c] int32)
 Show = Callable[[chex.Array], tuple[chex.Array, chex.Array]]
@@ -37,14 +38,13 @@ def make_importance(classifier: Classifier, fidelity: str, *, axis_name: str | N
                     ) -> Callable[[Net, Show, chex.Array], tuple[Any, Any]]:
   """Builds the estimate, which goes over the examples chunk by chunk.
 
-  A network of linear layers, which has no batch normalisation, has one way: in closed form, without
-  a gradient per example. Others have two. "clean": gradients of the function that is tested,
-  running statistics in use and left alone. "reference": each image is a batch of its own in
-  training mode and moves the running statistics, in the order of the examples, as in the published
-  code.
+  Each image is a pass of its own. "clean": of the function that is tested, running statistics in use
+  and left alone. "reference": in training mode, each image a batch of its own that moves the running
+  statistics, in the order of the examples, as in the published code. Without batch normalisation the
+  two are the same.
 
   Args:
-    classifier: the kind of network.
+    classifier: the kind of network, which must have `taps`.
     fidelity: one of `FIDELITIES`.
     axis_name: the devices' axis, over which the examples are shared out where their order does not
       matter; None for none. All devices must be given the same examples.
@@ -60,15 +60,11 @@ def make_importance(classifier: Classifier, fidelity: str, *, axis_name: str | N
   """
   if fidelity not in FIDELITIES:
     raise ValueError(f"fidelity {fidelity!r}: one of {FIDELITIES}")
-  size = _CHUNK["cpu" if jax.default_backend() == "cpu" else "others"]
-  shared = axis_name
-  if classifier.taps is not None:
-    of_chunk, size = functools.partial(_in_closed_form, classifier.taps), _DENSE_CHUNK
-  elif fidelity == "clean":
-    of_chunk = functools.partial(_tested, classifier)
+  if fidelity == "clean":
+    of_chunk, shared = functools.partial(_tested, classifier), axis_name
   else:
     of_chunk, shared = functools.partial(_one_by_one, classifier, axis_name), None
-  return functools.partial(_over_chunks, of_chunk, chunk_size or size, shared)
+  return functools.partial(_over_chunks, of_chunk, chunk_size, shared)
 
 
 def average_filters(importance: Any) -> Any:
@@ -81,9 +77,10 @@ def average_filters(importance: Any) -> Any:
   return jax.tree.map(lambda x: mean(x) if x.ndim == 4 else x, importance)
 
 
-def _over_chunks(of_chunk: Callable, most: int, axis_name: str | None, net: Net, show: Show,
+def _over_chunks(of_chunk: Callable, most: int | None, axis_name: str | None, net: Net, show: Show,
                  weights: chex.Array) -> tuple[Any, Any]:
   """The sum over all examples, those of other devices too, and the statistics afterwards."""
+  most = most or _chunk_size(net.params)
 
   def add(carry, chunk):
     total, stats = carry
@@ -113,51 +110,47 @@ def _chunks(weights: chex.Array, most: int, axis_name: str | None
   return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, share), chunks)
 
 
-def _in_closed_form(taps: Callable, net: Net, images: chex.Array, labels: chex.Array,
-                    weights: chex.Array) -> tuple[Any, Any]:
-  """Of linear layers: example n's gradient is a_n d_n^T, so that its square is a_n^2 (d_n^2)^T.
-
-  a_n is what the layer reads, d_n the gradient with respect to what it gives: that of a nudge of 0.
-  """
-  nudges = {module: jnp.zeros((images.shape[0], *leaves["b"].shape), leaves["b"].dtype)
-            for module, leaves in net.params.items()}
-
-  def likelihood(nudges):
-    logits, inputs = taps(net, images, nudges)
-    each = -steps.cross_entropy(logits, labels)
-    return each.sum(), (each, inputs)
-
-  slopes, (each, inputs) = jax.grad(likelihood, has_aux=True)(nudges)
-  weights = weights * jnp.exp(each)
-  found = {}
-  for module in net.params:
-    of_outs = weights[:, None] * jnp.square(slopes[module])  # [c, outs]
-    found[module] = {"w": jnp.square(inputs[module]).T @ of_outs, "b": of_outs.sum(axis=0)}
-  return found, net.stats
+def _chunk_size(params: Any) -> int:
+  if all(leaf.ndim < 4 for leaf in jax.tree.leaves(params)):
+    return _DENSE_CHUNK
+  return _CHUNK["cpu" if jax.default_backend() == "cpu" else "others"]
 
 
-def _per_example(classifier: Classifier, is_training: bool, net: Net, images: chex.Array,
+def _of_examples(classifier: Classifier, is_training: bool, net: Net, images: chex.Array,
                  labels: chex.Array, weights: chex.Array) -> tuple[Any, Any]:
-  """A gradient per example; returns also the statistics after each alone, leaves [c, ...]."""
+  """The sum over a chunk; also the statistics after each image alone, leaves [c, ...]."""
 
-  def likelihood(params, image, label):
-    output, stats = classifier.apply(net._replace(params=params), image[None],
-                                     is_training=is_training)
-    return -steps.cross_entropy(output.logits, label[None])[0], stats
+  def one(image, label):
+    likelihood = lambda logits: -steps.cross_entropy(logits, label[None])[0]
+    return classifier.taps(net, image[None], likelihood, is_training=is_training)
 
-  of_each = jax.vmap(jax.value_and_grad(likelihood, has_aux=True), in_axes=(None, 0, 0))
-  (each, stats), grads = of_each(net.params, images, labels)
-  weights = weights * jnp.exp(each)
-  return jax.tree.map(lambda g: jnp.tensordot(weights, jnp.square(g), 1), grads), stats
+  found = jax.vmap(one)(images, labels)
+  weights = weights * jnp.exp(found.score)
+  total = {}
+  for module, leaves in net.params.items():
+    total[module] = {name: weights @ jnp.square(x) for name, x in found.vectors[module].items()}
+    if taps_lib.KERNEL in leaves:
+      kernel = _of_kernel(found.reads[module], found.slopes[module], weights)
+      total[module][taps_lib.KERNEL] = kernel.reshape(leaves[taps_lib.KERNEL].shape)
+  return total, found.stats
+
+
+def _of_kernel(reads: chex.Array, slopes: chex.Array, weights: chex.Array) -> chex.Array:
+  """`sum_n w_n (reads_n^T slopes_n)^2`: [c, ..., ins], [c, ..., outs], [c] -> [ins, outs]."""
+  reads, slopes = (x.reshape(len(weights), -1, x.shape[-1]) for x in (reads, slopes))
+  if reads.shape[1] == 1:  # The square of a product of two numbers is the product of their squares.
+    return jnp.square(reads[:, 0]).T @ (weights[:, None] * jnp.square(slopes[:, 0]))
+  of_each = jnp.einsum("npi,npo->nio", reads, slopes)
+  return jnp.tensordot(weights, jnp.square(of_each), 1)
 
 
 def _tested(classifier, net, images, labels, weights):
-  """`_per_example` of the function that is tested."""
-  return _per_example(classifier, False, net, images, labels, weights)[0], net.stats
+  """`_of_examples` of the function that is tested."""
+  return _of_examples(classifier, False, net, images, labels, weights)[0], net.stats
 
 
 def _one_by_one(classifier, axis_name, net, images, labels, weights):
-  """`_per_example` in training mode; returns the statistics after one image after another.
+  """`_of_examples` in training mode; returns the statistics after one image after another.
 
   What an image leaves behind does not depend on what was there before: from statistics of 0 each
   yields its own contribution, which then fades with each image that follows.
@@ -165,7 +158,7 @@ def _one_by_one(classifier, axis_name, net, images, labels, weights):
   if net.stats and axis_name is not None and jax.lax.axis_size(axis_name) > 1:
     raise ValueError("fidelity 'reference' takes images one by one: use one device")
   still = jax.tree.map(jnp.zeros_like, net.stats)
-  found, left = _per_example(classifier, True, net._replace(stats=still), images, labels, weights)
+  found, left = _of_examples(classifier, True, net._replace(stats=still), images, labels, weights)
   counts = weights > 0
   following = jnp.cumsum(counts[::-1])[::-1] - counts
   keep = 1 - BatchNorm.MOMENTUM
