@@ -52,8 +52,8 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
       **{name: value for name, value in values.items() if name not in (*_TOP_LEVEL, *_ABOUT)})
   if buffer and method != "agem":  # Which fills its memory at the end of tasks.
     config.learner.memory_policy = "reservoir"  # Or ring: the latest examples.
-  if method == "ewc_on":
-    config.learner.average_filters = False  # Whether importance is averaged over each filter.
+  if method in ("ewc_on", "synergy"):  # Whether importance is averaged over each filter.
+    config.learner.average_filters = method == "synergy"
   # The reference's defects, where a published number hangs on one: clean, or reference.
   config.learner.fidelity = "clean"
   options = dataclasses.asdict(stream_options.Options())

@@ -114,7 +114,7 @@ class FusedExperiment(experiment.AbstractExperiment):
         self.steps_per_second = self._stopwatch.lap(sum(made for _, made, _ in pending))
         pending = []
         check_state(state.global_step, devices.first(self._state))
-        scalars = means.values()
+        scalars = means.values() | self.counters()
         if _is_due(state.global_step, config.log_train_data_interval, config):
           means = RunningMeans()
         # With it a run that is resumed between two logs logs what it would have logged.
@@ -146,6 +146,10 @@ class FusedExperiment(experiment.AbstractExperiment):
   def summary(self, folder: run_folder.RunFolder) -> dict[str, Any]:
     """What `summary.json` says beside what it says of every run, after `evaluate`."""
     raise NotImplementedError
+
+  def counters(self) -> dict[str, Any]:
+    """What metrics.jsonl says beside means: how often what has happened so far."""
+    return {}
 
   def final_metrics(self, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What metrics.jsonl says at the end that `evaluate` could not say."""

@@ -177,10 +177,18 @@ class ContinualExperiment(base.FusedExperiment):
     del global_step, rng, writer
     return self.results.final_metrics(self._streams[0])
 
+  def counters(self) -> dict[str, np.ndarray]:
+    """What the learner counts, [N] each."""
+    if self._learner.counters is None:
+      return {}
+    return jax.device_get(jax.vmap(self._learner.counters)(devices.first(self._state).members))
+
   def summary(self, folder: run_folder.RunFolder) -> dict[str, Any]:
     """What `summary.json` says about the stream."""
     del folder
-    return self.results.summary(self._config, self._streams[0], self._images.kind)
+    counters = self.counters()
+    return self.results.summary(self._config, self._streams[0], self._images.kind) | (
+        {"counters": counters} if counters else {})
 
   def write_artifacts(self, folder: run_folder.RunFolder) -> None:
     """Writes `accuracy_matrix.csv`: a line per seed, head and setting."""

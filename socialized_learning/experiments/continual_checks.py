@@ -14,6 +14,7 @@ from socialized_learning.population import members
 
 FIDELITIES = ("clean", "reference")
 _NEEDS_BORDERS = ("agem", "ewc_on", "lwf", "si")  # Methods that act at the end of a task.
+_SHOWS_ONE_BY_ONE = ("ewc_on", "synergy")  # Methods that estimate an importance.
 
 
 def check_config(config: config_dict.ConfigDict) -> None:
@@ -45,10 +46,10 @@ def check_config(config: config_dict.ConfigDict) -> None:
     require(config.learner.replay_batch_size % jax.device_count() == 0,
             f"learner.replay_batch_size={config.learner.replay_batch_size} is not divisible by "
             f"{jax.device_count()} devices: use a multiple of them")
-  require(config.method != "ewc_on" or config.learner.fidelity == "clean"
+  require(config.method not in _SHOWS_ONE_BY_ONE or config.learner.fidelity == "clean"
           or config.network.kind == "mlp" or jax.device_count() == 1,
-          "learner.fidelity='reference' of ewc_on shows images one by one, which several devices cannot "
-          "share: use one device, or learner.fidelity=clean")
+          f"learner.fidelity='reference' of {config.method} shows images one by one, which several "
+          "devices cannot share: use one device, or learner.fidelity=clean")
   if "memory_policy" in config.learner:
     checks.check_choices(config, {"learner.memory_policy": memory.POLICIES})
   source = streams.STREAMS[config.stream.name].source

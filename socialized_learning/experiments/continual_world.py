@@ -10,6 +10,7 @@ import functools
 from typing import Any
 
 import chex
+import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
@@ -77,8 +78,9 @@ def show(stream: streams.Stream, images: chex.Array, table: chex.Array, index: c
 def world_of(stream: streams.Stream, constants: Mapping[str, Any], table: chex.Array
              ) -> learners.World:
   """What a learner sees of one member's images."""
+  black = jnp.zeros((1, 1, 1, constants["train"].shape[-1]), jnp.uint8)
   return learners.World(functools.partial(show, stream, constants["train"], table),
-                        constants["labels"])
+                        constants["labels"], augmentation.normalise(black, stream.normalise)[0, 0, 0])
 
 
 def task_record(planned: tuple[streams.Stream, ...], task: int) -> learners.Task:

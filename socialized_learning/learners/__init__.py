@@ -18,6 +18,7 @@ from socialized_learning.learners import mean_er
 from socialized_learning.learners import multi_scale
 from socialized_learning.learners import sgd
 from socialized_learning.learners import si
+from socialized_learning.learners import synergy
 from socialized_learning.learners.types import Batch
 from socialized_learning.learners.types import Learner
 from socialized_learning.learners.types import Task
@@ -37,6 +38,7 @@ LEARNERS = {
     "multi_scale": multi_scale.make,
     "sgd": sgd.make,
     "si": si.make,
+    "synergy": synergy.make,
 }
 
 __all__ = ("Batch", "LEARNERS", "Learner", "Task", "World", "make")

@@ -48,8 +48,12 @@ def make_loss(classifier: Classifier, net: Net, batch: types.Batch, world: types
     agrees = steps.squared_difference(again.logits, targets)
     output, stats = classifier.apply(changed._replace(stats=stats), together, is_training=True,
                                      weights=valid)
+    values = steps.cross_entropy(output.logits, labels)
+    num = batch.valid.shape[0]
     terms = {
-        "cross_entropy": steps.mean(steps.cross_entropy(output.logits, labels), valid, axis_name),
+        "cross_entropy": steps.mean(values, valid, axis_name),
+        "current_cross_entropy": steps.mean(values[:num], batch.valid, axis_name),
+        "replay_cross_entropy": steps.mean(values[num:], old.valid, axis_name),
         "consistency_loss": steps.mean(agrees, old.valid, axis_name)}
     return terms["cross_entropy"] + weight * terms["consistency_loss"], (stats, terms)
 

@@ -61,7 +61,7 @@ def descend(net: Net, grads: Any, stats: Any, learning_rate: float) -> Net:
 
 def warm_decay(step: chex.Array, decay: float) -> chex.Array:
   """`min(decay, 1 - 1 / (t + 1))` after t steps: an average that starts as the mean of what it saw."""
-  return jnp.minimum(decay, 1 - 1 / (step + 1))
+  return jnp.minimum(decay, 1 - 1 / (step + 1.0))
 
 
 def average(old: Any, new: Any, decay: chex.Array, happens: chex.Array) -> Any:

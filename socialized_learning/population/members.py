@@ -11,6 +11,7 @@ from typing import Any
 
 import chex
 import jax
+from jax import custom_batching
 import jax.numpy as jnp
 
 from socialized_learning.population import randomness
@@ -37,6 +38,31 @@ def over(kind: str, *, has_convolutions: bool) -> Callable[[Callable], Callable]
 def keys(key: chex.PRNGKey, num_members: int) -> chex.Array:
   """One key for each member, [N, 2]."""
   return randomness.each(key, jnp.arange(num_members))
+
+
+def branch(due: chex.Array, update: Callable[[Any], Any], old: Any) -> Any:
+  """`update(old)` where it is due, else `old`; a member for whom it is not due does not pay for it.
+
+  Under `vmap` a `lax.cond` computes both for every member and then chooses. Here the members take turns
+  at a real branch instead: for what is rare and dear.
+
+  Args:
+    due: bool.
+    update: a function of a tree; what it closes over may be the member's own.
+    old: the tree.
+  """
+  # What is closed over is not seen by custom batching, unless it comes in as an argument.
+  traced, shapes = jax.make_jaxpr(update, return_shape=True)(old)
+
+  @custom_batching.sequential_vmap
+  def choose(due, closed_over, old):
+    def run(old):
+      leaves = jax.core.eval_jaxpr(traced.jaxpr, closed_over, *jax.tree.leaves(old))
+      return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
+
+    return jax.lax.cond(due, run, lambda old: old, old)
+
+  return choose(due, traced.consts, old)
 
 
 def _unrolled(function: Callable) -> Callable:
