@@ -59,9 +59,10 @@ _NUMBERS = [
     ("dynamos", "mnist-360", 500, "prototype_weight", 0.3),
 ]
 
-# Of the published streams: how many rows the tables have.
+# Of the published streams: how many rows the tables have, and how many are ours.
 _NUM_PUBLISHED = dict(synergy=18, sgd=8, joint=8, ewc_on=5, er=24, derpp=27, clser=27, dynamos=9)
-_NUM_OURS = dict(si=5, lwf=3, agem=21, agem_r=24, der=27, mean_er=18, multi_scale=9, dynamos_sgd=3)
+_NUM_OURS = dict(si=5, lwf=3, agem=21, agem_r=24, der=27, mean_er=23, multi_scale=9, dynamos_sgd=3)
+_NUM_FILLED_IN = dict(synergy=5, er=3)  # Ours, of methods that were published.
 _WITHOUT_MEMORY = {"sgd", "joint", "ewc_on", "si", "lwf", "dynamos_sgd"}
 _OWN_KEYS = dict(
     sgd=(), joint=(), er=(), agem=(), agem_r=(),
@@ -109,10 +110,17 @@ def test_whole_rows():
       inference_threshold=0.5)
 
 
+def _is_other_data(stream):
+  return "5k" in stream or stream == "seq-cifar100"
+
+
 def test_number_of_rows():
-  published = collections.Counter(
-      method for method, stream, _ in presets.combinations() if "5k" not in stream)
-  assert published == _NUM_PUBLISHED | _NUM_OURS
+  found = {True: collections.Counter(), False: collections.Counter()}
+  for method, stream, buffer in presets.combinations():
+    if not _is_other_data(stream):
+      found[presets.preset(method, stream, buffer)["ours"]][method] += 1
+  assert found[False] == _NUM_PUBLISHED
+  assert found[True] == _NUM_OURS | _NUM_FILLED_IN
   assert len(set(presets.combinations())) == len(list(presets.combinations()))
 
 
@@ -125,7 +133,7 @@ def test_rows_have_the_keys_of_their_method(method):
     assert set(row) == keys, (method, stream, buffer)
     assert bool(buffer) == (method not in _WITHOUT_MEMORY)
     assert 0 < row["learning_rate"] < 1 and row["ours"] == bool(row["reason"])
-    assert row["ours"] == (method in _NUM_OURS or "5k" in stream)
+    assert row["ours"] or not (method in _NUM_OURS or _is_other_data(stream))
     assert row["source"] in {"synergy", "cls-er", "dynamos", "ours"} and "\n" not in row["reason"]
     for key in ("batch_size", "num_epochs", *(["replay_batch_size"] if buffer else [])):
       assert isinstance(row[key], int) and row[key] > 0
@@ -165,6 +173,25 @@ def test_methods_after_another():
   assert der["logit_weight"] == derpp["logit_weight"] and der["label_weight"] == 0
 
 
+def test_rows_that_were_filled_in():
+  perm, rot = (presets.preset("synergy", each, 500) for each in ("perm-mnist", "rot-mnist"))
+  assert perm == rot | {
+      "source": "ours", "ours": True, "reason": "the row of rot-mnist: none was published"}
+  for buffer in (200, 500):
+    mine, clser, like = (presets.preset(method, stream, buffer) for method, stream in (
+        ("synergy", "seq-mnist"), ("clser", "seq-mnist"), ("synergy", "mnist-360")))
+    for key in ("learning_rate", "batch_size", "replay_batch_size"):
+      assert mine[key] == clser[key]
+    for key in _OWN_KEYS["synergy"]:
+      assert mine[key] == like[key]
+  assert presets.preset("er", "seq-tinyimg", 1000)["learning_rate"] == 0.1
+  for method in ("er", "derpp", "clser", "mean_er", "synergy", "sgd", "joint"):
+    buffer = 0 if method in _WITHOUT_MEMORY else 500
+    like, row = (presets.preset(method, each, buffer) for each in ("seq-cifar10", "seq-cifar100"))
+    assert row["ours"] and row["reason"].startswith("the row of seq-cifar10, on cifar100")
+    assert row == like | {key: row[key] for key in ("ours", "reason")}
+
+
 def test_small_versions_of_streams_are_ours():
   row, small = (presets.preset("synergy", each, 500) for each in ("rot-mnist", "rot-mnist5k"))
   assert small == row | {"ours": True, "reason": "the row of rot-mnist, on mnist5k"}
@@ -184,10 +211,10 @@ def test_a_preset_is_a_new_dictionary():
      "lwf, er, agem, agem_r, derpp, der, clser, synergy, dynamos, joint, mean_er, multi_scale, "
      "dynamos_sgd"),
     (("lwf", "rot-mnist", None), "no stream 'rot-mnist' among the presets of lwf: there are "
-     "seq-mnist, seq-cifar10, seq-tinyimg, seq-mnist5k"),
-    (("er", "rot-mnist", 1000), "no buffer 1000 among the presets of er on rot-mnist: there are "
+     "seq-mnist, seq-cifar10, seq-tinyimg, seq-mnist5k, seq-cifar100"),
+    (("er", "perm-mnist", 1000), "no buffer 1000 among the presets of er on perm-mnist: there are "
      "200, 500, 5120"),
-    (("er", "rot-mnist", None), "no buffer 0 among the presets of er on rot-mnist: there are 200, "
+    (("er", "perm-mnist", None), "no buffer 0 among the presets of er on perm-mnist: there are 200, "
      "500, 5120"),
     (("sgd", "rot-mnist", 200), "no buffer 200 among the presets of sgd on rot-mnist: there are 0"),
 ])

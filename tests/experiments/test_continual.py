@@ -141,7 +141,7 @@ def test_methods_and_streams(line, tmp_path, sweep):
 _WRONG = {
     "chess,rot-mnist5k,200": ((), ("no method 'chess'", "clser")),
     "er,chess,200": ((), ("no stream 'chess'", "rot-mnist5k")),
-    "er,rot-mnist5k,7": ((), ("no buffer 7", "200, 500, 5120")),
+    "er,rot-mnist5k,7": ((), ("no buffer 7", "200, 500, 1000, 5120")),
     "er,rot-mnist5k": ((), ("buffer",)),
     "er,rot-mnist5k,many": ((), ("'many' is not a number of slots",)),
     "er,rot-mnist5k,200": (("--config.learner.buffer_size=0",), ("buffer_size=0", "at least 1 slot")),

@@ -114,9 +114,9 @@ def _derive(rows: Mapping[str, Any], *, like: str, without: tuple[str, ...], rea
   return found
 
 
-def _small(row: Mapping[str, Any], stream: str) -> dict[str, Any]:
-  """The row of a stream for its small version on mnist5k."""
-  reason = f"the row of {stream}, on mnist5k"
+def _on_other_data(row: Mapping[str, Any], stream: str, data: str) -> dict[str, Any]:
+  """The row of a stream for the same on other data."""
+  reason = f"the row of {stream}, on {data}"
   return {**row, "ours": True, "reason": f"{reason}; {row['reason']}" if row["reason"] else reason}
 
 
@@ -132,10 +132,10 @@ def _collect() -> dict[str, dict[str, dict[int, dict[str, dict[str, Any]]]]]:
           buffer: {each["source"]: _NOT_OURS | each
                    for each in (row, others.get(buffer)) if each is not None}
           for buffer, row in buffers.items()}
-    for small, stream in derived.STREAMS.items():
+    for other, (stream, data) in derived.STREAMS.items():
       if stream in found:
-        found[small] = {
-            buffer: {source: _small(row, stream) for source, row in sources.items()}
+        found[other] = {
+            buffer: {source: _on_other_data(row, stream, data) for source, row in sources.items()}
             for buffer, sources in found[stream].items()}
   return collected
 

@@ -6,6 +6,8 @@ epochs where they were published: the stream is one pass.
 
 _NOT_SPECIFIED = "row of the published code that our specification does not list"
 _AS_ER = "as experience replay: no row was published"
+_AS_500 = dict(source="ours", ours=True, reason="the row of 500 slots: none of 1000 was published")
+_AS_5120 = _AS_500 | dict(reason="the row of 5120 slots: none of 1000 was published")
 
 _ER_MNIST = dict(
     source="synergy", learning_rate=0.2, replay_batch_size=128, batch_size=128, num_epochs=1)
@@ -22,12 +24,16 @@ _ER_360 = dict(
 _ER_PERM = _ER_MNIST | dict(source="cls-er")
 
 _ER = {
-    "rot-mnist": {200: _ER_MNIST, 500: _ER_MNIST, 5120: _ER_MNIST},
+    "rot-mnist": {
+        200: _ER_MNIST, 500: _ER_MNIST, 1000: _ER_MNIST | _AS_500, 5120: _ER_MNIST},
     "perm-mnist": {200: _ER_PERM, 500: _ER_PERM, 5120: _ER_PERM},
     "seq-mnist": {
         200: _ER_SEQ_MNIST | dict(learning_rate=0.01), 500: _ER_SEQ_MNIST, 5120: _ER_SEQ_MNIST},
-    "seq-cifar10": {200: _ER_CIFAR, 500: _ER_CIFAR, 5120: _ER_CIFAR},
-    "seq-tinyimg": {200: _ER_TINY, 500: _ER_TINY | dict(learning_rate=0.03), 5120: _ER_TINY},
+    "seq-cifar10": {
+        200: _ER_CIFAR, 500: _ER_CIFAR, 1000: _ER_CIFAR | _AS_500, 5120: _ER_CIFAR},
+    "seq-tinyimg": {
+        200: _ER_TINY, 500: _ER_TINY | dict(learning_rate=0.03), 1000: _ER_TINY | _AS_5120,
+        5120: _ER_TINY},
     "mnist-360": {200: _ER_360, 500: _ER_360, 1000: _ER_360 | dict(batch_size=4)},
     "gcil-cifar100-unif": {200: _ER_GCIL, 500: _ER_GCIL, 1000: _ER_GCIL},
     "gcil-cifar100-longtail": {200: _ER_GCIL, 500: _ER_GCIL, 1000: _ER_GCIL},
