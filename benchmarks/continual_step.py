@@ -6,7 +6,8 @@ Sizes are those of the stream's images; the pixels and labels are random, so tha
 accuracies mean nothing. Prints one JSON line: seconds a step early and late in the stream, seconds of
 examining one test set, what the whole stream takes at that pace, first step with compilation, peak
 memory, and the arithmetic beside the rate of a matrix product. With `--seeds=N` the members are
-trained at once.
+trained at once. Of a method that estimates an importance now and then also a step without, the
+estimate itself, and its share of the time.
 
 Exit status: 0 done; 1 it could not be measured; 2 a wrong flag, said in one line.
 """
@@ -70,7 +71,6 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
 
   startup.prepare_environment()
   # JAX and all that stands on it is loaded here: before the clock starts, and not for --help.
-  import jax
   from socialized_learning.configs import continual_config
   from socialized_learning.experiments import continual
 
@@ -81,33 +81,20 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
     _write_random_images(folder, config.data.name)
     config.data.dir = folder
     config = continual.ContinualExperiment.resolve(config, None)  # Reads them.
-  experiment = rng = None
-
-  def begin():
-    nonlocal experiment, rng
-    key = jax.random.PRNGKey(0)
-    experiment = continual.ContinualExperiment("train", key, config)
-    experiment.results.note_start({})  # Examined below, by itself.
-    rng = experiment.initialize_train_step_rng(key)
-    make(0)
-
-  def make(step):
-    metrics = experiment._advance(step, step + per_call, per_call, rng, step)
-    jax.block_until_ready(metrics)
-
-  per_call = config.updates_per_call
-  first = measure.seconds_of(begin)
-  calls = max(1, flags.steps // per_call)
-  late = config.training_steps - (calls + 1) * per_call
-  pace = {name: measure.seconds_of(lambda start=start: [
-      make(start + i * per_call) for i in range(calls)]) / (calls * per_call)
-          for name, start in (("early", per_call), ("late", late))}
+  walks: list[_Walk] = []
+  first = measure.seconds_of(lambda: walks.append(_Walk(config)))
+  walk, = walks
+  calls = max(1, flags.steps // config.updates_per_call)
+  pace = {name: walk.pace(start, calls) for name, start in (
+      ("early", config.updates_per_call), ("late", walk.late(calls)))}
+  experiment = walk.experiment
   experiment._examined([0])  # Compiles.
   examining = measure.seconds_of(lambda: experiment._examined([0]))
   num_tasks = experiment.results.num_tasks
   examinations = num_tasks + sum(min(task + 2, num_tasks) for task in range(num_tasks))
   peak = measure.peak_memory_gib()
   matmul = measure.matmul_gflops(flags.matmul)
+  estimates, flops = _importance(walk, pace["late"], calls)
   return {"benchmark": BENCHMARK, "sweep": sweep} | measure.rounded({
       "seconds_to_first_step": first,
       "milliseconds_per_step_early": 1e3 * pace["early"],
@@ -116,10 +103,61 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
       "seconds_per_test_set": examining,
       "seconds_of_the_stream": pace["late"] * config.training_steps + examinations * examining,
       "peak_memory_gib": peak,
-      "gflops": _flops(experiment, config) / pace["late"] / 1e9,
+      "gflops": flops / pace["late"] / 1e9,
       "matmul_gflops": matmul,
-      "fraction_of_matmul_rate": _flops(experiment, config) / pace["late"] / 1e9 / matmul,
-  }) | {"seeds": flags.seeds, "steps": config.training_steps} | measure.machine()
+      "fraction_of_matmul_rate": flops / pace["late"] / 1e9 / matmul,
+  } | estimates) | {"seeds": flags.seeds, "steps": config.training_steps} | measure.machine()
+
+
+class _Walk:
+  """A run that makes updates when it is told to."""
+
+  def __init__(self, config: Any):
+    """Makes the first call, which compiles."""
+    import jax
+    from socialized_learning.experiments import continual
+
+    key = jax.random.PRNGKey(0)
+    self.config = config
+    self.experiment = continual.ContinualExperiment("train", key, config)
+    self.experiment.results.note_start({})  # Examined apart.
+    self._rng = self.experiment.initialize_train_step_rng(key)
+    self._make(0)
+
+  def _make(self, step: int) -> None:
+    import jax
+
+    num = self.config.updates_per_call
+    jax.block_until_ready(self.experiment._advance(step, step + num, num, self._rng, step))
+
+  def late(self, calls: int) -> int:
+    """The step from which so many calls end short of the end."""
+    return self.config.training_steps - (calls + 1) * self.config.updates_per_call
+
+  def pace(self, start: int, calls: int) -> float:
+    """Seconds a step from step `start` on."""
+    num = self.config.updates_per_call
+    return measure.seconds_of(lambda: [
+        self._make(start + i * num) for i in range(calls)]) / (calls * num)
+
+
+def _importance(walk: _Walk, pace: float, calls: int) -> tuple[dict[str, float], float]:
+  """What estimates of an importance cost, if there are any; and operations a step, with them."""
+  learner, num_members = walk.config.learner, walk.config.population.size
+  rate = learner.get("importance_rate")
+  if rate is None:
+    return {}, _flops(walk)
+  flops_of_both = _flops(walk)
+  config = walk.config.copy_and_resolve_references()
+  config.learner.penalty_weight = 0.0  # Then nothing is estimated.
+  walk = _Walk(config)
+  without, flops = walk.pace(walk.late(calls), calls), _flops(walk)
+  return {
+      "milliseconds_per_step_without_importance": 1e3 * without,
+      "milliseconds_per_importance": 1e3 * (pace - without) / rate / num_members,
+      "share_of_importance": 1 - without / pace,
+      "importances_of_the_stream": rate * config.training_steps,
+  }, flops + rate * (flops_of_both - flops)
 
 
 def _write_random_images(folder: str, name: str) -> None:
@@ -141,21 +179,19 @@ def _write_random_images(folder: str, name: str) -> None:
     (batches / file).write_bytes(pickle.dumps(content, protocol=3))
 
 
-def _flops(experiment: Any, config: Any) -> float:
-  """Floating-point operations of one step of all members, by XLA's count."""
+def _flops(walk: _Walk) -> float:
+  """Floating-point operations of one step of all members, by XLA's count, every branch taken."""
   import jax
   import jax.numpy as jnp
   from socialized_learning.experiments import continual
 
-  stream = experiment._streams[0]
-  update = continual.make_update(experiment._learner, stream, experiment._over, config.axis_name,
-                                 pads=False)
-  batch = {name: jnp.asarray(x[0]) for name, x in experiment._feed(0, 1).items()}
-  batch["active"] = jnp.ones(1, bool)
-  constants = experiment._world | {"run_key": jax.random.PRNGKey(0)}
-  state = jax.tree.map(lambda x: x[0], experiment._state)
-  on_axis = jax.vmap(update, axis_name=config.axis_name)
-  lowered = jax.jit(on_axis).lower(*jax.tree.map(lambda x: x[None], (state, batch, constants)))
+  experiment, axis_name = walk.experiment, walk.config.axis_name
+  update = continual.make_update(experiment._learner, experiment._streams[0], experiment._over,
+                                 axis_name, pads=False)
+  batch = {name: jnp.asarray(x[:1]) for name, x in experiment._feed(0, 1).items()}
+  constants = experiment._constants | {
+      "run_key": experiment.initialize_train_step_rng(jax.random.PRNGKey(0))}
+  lowered = jax.pmap(update, axis_name=axis_name).lower(experiment._state, batch, constants)
   return lowered.cost_analysis()["flops"]
 
 
