@@ -1,29 +1,24 @@
 """Continual learning on MNIST beside the published numbers: makes docs/results/mnist.md.
 
   python -m studies.mnist --data=DIR [--streams=seq-mnist,…] [--runs=runs/study_mnist] [--processes=2]
-    [--page=docs/results/mnist.md]
+    [--steps=100] [--page=docs/results/mnist.md]
 
 DIR holds MNIST in any format (`data.sources`). Every run is five seeds at once. What is there already is
 not run again; the page shows what there is, and says what is not. Cost: about 70 minutes on 2 cores,
 of which rot-mnist and perm-mnist take 25 each.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
-import pathlib
 import sys
 from typing import Any
 
 import numpy as np
 
+from studies import continual
 from studies import runs
 
-_RECIPE = "socialized_learning/configs/continual_config.py"
-_SEEDS = 5
 # Head that is compared with what was published.
 _HEADS = {"clser": "stable"}
-_SETTINGS = {"seq-mnist": "class_il", "perm-mnist": "domain_il", "rot-mnist": "domain_il",
-             "mnist-360": "general"}
 # Final average accuracy in percent: stream -> (method, slots) -> published mean. DER and its baselines:
 # Buzzega et al. 2020, the authors' table (10 runs); CLS-ER: Arani et al. 2022, the authors' table.
 PUBLISHED: dict[str, dict[tuple[str, int], float | None]] = {
@@ -59,60 +54,32 @@ _EWC_WEIGHTS = (2, 7)
 
 def main(arguments: Sequence[str]) -> int:
   """Makes what is missing, then the page; returns the exit status."""
-  parser = argparse.ArgumentParser(prog="python -m studies.mnist", description=__doc__,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument("--data", required=True, help="folder that holds MNIST")
-  parser.add_argument("--streams", default=",".join(PUBLISHED), help="those to run (all)")
-  parser.add_argument("--runs", type=pathlib.Path, default="runs/study_mnist")
-  parser.add_argument("--processes", type=int, default=2)
-  parser.add_argument("--page", type=pathlib.Path, default="docs/results/mnist.md")
-  flags = parser.parse_args(arguments)
-  streams = flags.streams.split(",")
-  if unknown := [stream for stream in streams if stream not in PUBLISHED]:
-    parser.error(f"no such stream: {', '.join(unknown)}; there are {', '.join(PUBLISHED)}")
-  jobs = [_job(stream, method, slots, flags.data)
-          for stream in streams for method, slots in PUBLISHED[stream]]
-  jobs += [_job(*row, flags.data, "again", ("--config.random_seed=1", f"--config.stream.seed={_SEEDS}"))
-           for row in _MORE_SEEDS if row[0] in streams]
-  if "perm-mnist" in streams:
-    jobs += [_job("perm-mnist", "ewc_on", 0, flags.data, f"weight{weight}",
-                  (f"--config.learner.ewc_weight={weight}",)) for weight in _EWC_WEIGHTS]
-  try:
-    summaries = runs.run_all(jobs, flags.runs, num_processes=flags.processes)
-  except runs.RunFailed as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 1
-  flags.page.write_text(page(streams, summaries), encoding="utf-8")
-  print(f"written: {flags.page}")
-  return 0
+  flags = continual.parse("mnist", __doc__, list(PUBLISHED), arguments)
+  job, seeds = continual.job, continual.SEEDS
+  jobs = [job(flags, stream, method, slots)
+          for stream in flags.streams for method, slots in PUBLISHED[stream]]
+  again = ("--config.random_seed=1", f"--config.stream.seed={seeds}")
+  jobs += [job(flags, *row, "again", again) for row in _MORE_SEEDS if row[0] in flags.streams]
+  if "perm-mnist" in flags.streams:
+    jobs += [job(flags, "perm-mnist", "ewc_on", 0, f"weight{weight}",
+                 (f"--config.learner.ewc_weight={weight}",)) for weight in _EWC_WEIGHTS]
+  return continual.complete(flags, jobs, page)
 
 
-def _name(stream: str, method: str, slots: int, which: str = "") -> str:
-  return f"{stream}-{method}-{slots}" + (f"-{which}" if which else "")
-
-
-def _job(stream: str, method: str, slots: int, data: str, which: str = "",
-         options: tuple[str, ...] = ()) -> runs.Job:
-  sweep = ",".join([method, stream, *([str(slots)] if slots else [])])
-  return runs.Job(_name(stream, method, slots, which), None, (
-      f"--config={_RECIPE}:{sweep}", f"--config.population.size={_SEEDS}",
-      f"--config.data.dir={data}", "--config.log_train_data_interval=1000", *options))
-
-
-def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> str:
+def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
   """The page in Markdown."""
   parts = [
       "# Continual learning on MNIST", "",
       "Made by `python -m studies.mnist`; every number is read from the folders of its runs.", "",
       f"Real MNIST, all 60,000 and 10,000 images. Final average accuracy in percent, mean ± standard "
-      f"error over {_SEEDS} seeds (each with its own start, order, angles or permutations), clean "
-      "fidelity, tuned presets; `ours` marks those that are not from the specification's tables. "
+      f"error over {continual.SEEDS} seeds (each with its own start, order, angles or permutations), "
+      "clean fidelity, tuned presets; `ours` marks those that are not from the specification's tables. "
       "Beside it the published mean (10 seeds) and the difference; **bold** where it is above 2 points. "
       "The network is the working one, of CLS-ER the stable one."]
   for stream in streams:
-    rows = [_row(stream, method, slots, published, summaries[_name(stream, method, slots)])
-            for (method, slots), published in PUBLISHED[stream].items()]
-    setting = _SETTINGS[stream].replace("_", "-")
+    rows = [_row(stream, *row, published, summaries[continual.name(stream, *row)])
+            for row, published in PUBLISHED[stream].items()]
+    setting = continual.SETTINGS[stream].replace("_", "-")
     parts += ["", f"## {stream} ({setting})", "",
               runs.table(["method", "slots", "here", "published", "difference", "forgetting", "preset"],
                          rows)]
@@ -122,12 +89,15 @@ def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> 
   return "\n".join([*parts, ""])
 
 
-def _differences(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _differences(streams: Sequence[str], summaries: continual.Summaries) -> list[str]:
   """What was looked at where a mean is more than 2 points from the published one."""
   rows = []
   for row in _MORE_SEEDS:
     if row[0] in streams:
-      first, again = (_accuracy(*row, summaries[_name(*row, which)]) for which in ("", "again"))
+      first, again = (_accuracy(*row, summaries[continual.name(*row, variant)])
+                      for variant in ("", "again"))
+      if None in first + again:  # Runs that were only tried out.
+        continue
       published = PUBLISHED[row[0]][row[1:]]
       rows.append([*map(str, row), *(runs.mean_and_error(values, digits=2)
                                      for values in (first, again, first + again)),
@@ -141,14 +111,15 @@ def _differences(streams: Sequence[str], summaries: Mapping[str, Mapping[str, An
       runs.table(["stream", "method", "slots", "seeds 0 to 4", "seeds 5 to 9", "all ten",
                   "published", "difference"], rows)]
   if "rot-mnist" in streams:
-    same = [np.mean([_accuracy("rot-mnist", method, slots, summaries[_name(
+    same = [np.mean([_accuracy("rot-mnist", method, slots, summaries[continual.name(
         "rot-mnist", method, slots)])[seed] for method, slots in PUBLISHED["rot-mnist"]
-                     if method != "joint"]) for seed in range(_SEEDS)]
+                     if method != "joint"]) for seed in range(continual.SEEDS)]
     lines += ["", "On rot-mnist it is the angles: all methods find the same streams hard. The mean over "
               "the methods, seed by seed: " + ", ".join(f"{mean:.1f}" for mean in same) + "."]
   if "perm-mnist" in streams:
-    numbers = [f"{weight}: " + runs.mean_and_error(_accuracy("perm-mnist", "ewc_on", 0, summaries[
-        _name("perm-mnist", "ewc_on", 0, f"weight{weight}")]), digits=2) for weight in _EWC_WEIGHTS]
+    row = ("perm-mnist", "ewc_on", 0)
+    numbers = [f"{weight}: " + runs.mean_and_error(_accuracy(*row, summaries[
+        continual.name(*row, f"weight{weight}")]), digits=2) for weight in _EWC_WEIGHTS]
     lines += ["", "On perm-mnist online EWC with the table's weight of 0.7 is far below the published "
               f"{PUBLISHED['perm-mnist'][('ewc_on', 0)]:.2f}. Other weights give "
               + ", ".join(numbers) + "."]
@@ -158,16 +129,16 @@ def _differences(streams: Sequence[str], summaries: Mapping[str, Mapping[str, An
 def _accuracy(stream: str, method: str, slots: int, summary: Mapping[str, Any]) -> list[float]:
   """Final average accuracy of each seed, of the network that is compared."""
   del slots
-  return summary["heads"][_HEADS.get(method, "working")][_SETTINGS[stream]][
+  return summary["heads"][_HEADS.get(method, "working")][continual.SETTINGS[stream]][
       "final_average_accuracy"]
 
 
 def _row(stream: str, method: str, slots: int, published: float | None,
          summary: Mapping[str, Any]) -> list[str]:
-  numbers = summary["heads"][_HEADS.get(method, "working")][_SETTINGS[stream]]
+  numbers = summary["heads"][_HEADS.get(method, "working")][continual.SETTINGS[stream]]
   accuracy = numbers["final_average_accuracy"]
   difference = "-"
-  if published is not None:
+  if published is not None and None not in accuracy:
     value = np.mean(accuracy) - published
     difference = f"**{value:+.2f}**" if abs(value) > 2 else f"{value:+.2f}"
   return [method, str(slots or "-"), runs.mean_and_error(accuracy, digits=2),

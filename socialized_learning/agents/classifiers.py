@@ -36,8 +36,8 @@ class Classifier(NamedTuple):
   init(key, images [B, H, W, C]) -> Net; apply(net, images, is_training=, weights=None) ->
   (Classification, statistics after it). Weights [B] are 0 for examples that only fill up the batch.
 
-  taps(net, images, score, is_training=) -> `taps.Taps`: what the layers read, and how much what they
-  give matters to a score of the logits.
+  taps(net, images, score, is_training=) -> `taps.Taps`: what the layers read, and how much what
+  they give matters to a score of the logits.
   """
   init: Callable[[chex.PRNGKey, chex.Array], Net]
   apply: Callable[..., tuple[Classification, Any]]

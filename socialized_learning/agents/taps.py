@@ -1,12 +1,11 @@
 """What the layers of a network read, and how much what they give matters.
 
-From the two come gradients example by example: that of a kernel is the product of what its layer reads
-at each place and of the slopes of what it gives there, so that sums over examples need no gradient of
-each. Convolutions are matrix products of patches here: XLA's own cost many times as much inside of a
-loop or a branch on a CPU (see `convolutions`).
+From the two come gradients example by example: that of a kernel is the sum over places of what its
+layer reads there times the slope of what it gives there. Convolutions are matrix products of patches
+here: XLA's own cost many times as much inside of a loop or a branch on a CPU (see `convolutions`).
 
-Shapes: `B` batch, `H W C` height, width and channels of an image, `O` outputs; `...` places in space,
-`ins` and `outs` of a layer.
+Shapes: `B` batch, `H W C` height, width and channels of an image, `O` outputs; `...` places in
+space, `ins` and `outs` of a layer.
 """
 
 from collections.abc import Callable

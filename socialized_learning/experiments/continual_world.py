@@ -79,8 +79,9 @@ def world_of(stream: streams.Stream, constants: Mapping[str, Any], table: chex.A
              ) -> learners.World:
   """What a learner sees of one member's images."""
   black = jnp.zeros((1, 1, 1, constants["train"].shape[-1]), jnp.uint8)
-  return learners.World(functools.partial(show, stream, constants["train"], table),
-                        constants["labels"], augmentation.normalise(black, stream.normalise)[0, 0, 0])
+  return learners.World(
+      functools.partial(show, stream, constants["train"], table), constants["labels"],
+      augmentation.normalise(black, stream.normalise)[0, 0, 0])
 
 
 def task_record(planned: tuple[streams.Stream, ...], task: int) -> learners.Task:

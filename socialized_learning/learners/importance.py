@@ -24,8 +24,8 @@ from socialized_learning.learners import steps
 
 FIDELITIES = ("clean", "reference")
 
-# Examples at once. Layers without places never write down a gradient of an example; a convolution does,
-# for all examples of a chunk: on a CPU more of them are no faster.
+# Examples at once. Linear layers never write down a gradient of an example; convolutions do, for
+# all examples of a chunk: on a CPU more of them are no faster.
 _DENSE_CHUNK = 1000
 _CHUNK = {"cpu": 4, "others": 16}
 
@@ -38,10 +38,10 @@ def make_importance(classifier: Classifier, fidelity: str, *, axis_name: str | N
                     ) -> Callable[[Net, Show, chex.Array], tuple[Any, Any]]:
   """Builds the estimate, which goes over the examples chunk by chunk.
 
-  Each image is a pass of its own. "clean": of the function that is tested, running statistics in use
-  and left alone. "reference": in training mode, each image a batch of its own that moves the running
-  statistics, in the order of the examples, as in the published code. Without batch normalisation the
-  two are the same.
+  Each image is a pass of its own. "clean": of the function that is tested, running statistics in
+  use and left alone. "reference": in training mode, each image a batch of its own that moves the
+  running statistics, in the order of the examples, as in the published code. Without batch
+  normalisation the two are the same.
 
   Args:
     classifier: the kind of network, which must have `taps`.

@@ -1,7 +1,7 @@
 """SYNERGy: replay beside a slow average of the network, which also says what must not be unlearnt.
 
-Source: Sarfraz, Arani and Zonooz 2022, "SYNERgy between SYNaptic consolidation and Experience Replay
-for general continual learning".
+Source: Sarfraz, Arani and Zonooz 2022, "SYNERgy between SYNaptic consolidation and Experience
+Replay for general continual learning".
 
 Shapes: `c` slots of the memory.
 """
@@ -31,7 +31,7 @@ class Counts(NamedTuple):
   """What has happened so far, int32."""
   ema_updates: chex.Array
   importance_updates: chex.Array
-  first_importance_step: chex.Array  # Steps made when it was first estimated, from 1 on; -1: not yet.
+  first_importance_step: chex.Array  # Steps made when it was first estimated, from 1; -1: not yet.
 
 
 class State(NamedTuple):
@@ -51,14 +51,14 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
   Loss: cross-entropy of current and replayed examples together, plus `consistency_weight` times the
   mean squared difference of working and semantic logits on the replayed ones, plus `penalty_weight`
   times `sum_j G_j (theta_j - phi_j)^2`. Then the current examples are offered to the memory; with
-  probability `ema_rate` phi becomes `a phi + (1 - a) theta`, a the warm `ema_decay`; and with probability
-  `importance_rate` F follows what matters to the semantic network on the memory, likewise with
-  `importance_decay`. G is F, averaged over each filter if `average_filters`.
+  probability `ema_rate` phi becomes `a phi + (1 - a) theta`, a the warm `ema_decay`; and with
+  probability `importance_rate` F follows what matters to the semantic network on the memory,
+  likewise with `importance_decay`. G is F, averaged over each filter if `average_filters`.
   Fidelity "reference" estimates F as the published code does, see `importance`, and over all slots:
   one that is not filled is an image of zeros of output 0.
-  Config: `learning_rate`, `buffer_size`, `memory_policy`, `replay_batch_size`, `consistency_weight`,
-  `ema_rate`, `ema_decay`, `penalty_weight`, `importance_decay`, `importance_rate`, `average_filters`,
-  `fidelity`. Without penalty nothing is estimated.
+  Config: `learning_rate`, `buffer_size`, `memory_policy`, `replay_batch_size`,
+  `consistency_weight`, `ema_rate`, `ema_decay`, `penalty_weight`, `importance_decay`,
+  `importance_rate`, `average_filters`, `fidelity`. Without penalty nothing is estimated.
   """
   del num_outputs
   estimate = importance_lib.make_importance(classifier, config.fidelity, axis_name=axis_name)
@@ -89,8 +89,8 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
         weights, net.params, semantic.params)}
     moved = steps.descend(net, grads, stats, config.learning_rate)
     memory = replay.offer(state.memory, batch, {}, key, axis_name, config.memory_policy)
-    state = follow(state._replace(net=moved, memory=memory, step=state.step + 1), semantic_stats, key,
-                   config)
+    state = follow(state._replace(net=moved, memory=memory, step=state.step + 1), semantic_stats,
+                   key, config)
     if config.penalty_weight:
       state = consolidate(state, world, key, config, estimate)
     return state, steps.over_devices(terms, axis_name)
@@ -101,7 +101,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
 
 
 def follow(state: State, stats: Any, key: chex.PRNGKey, config: config_dict.ConfigDict) -> State:
-  """The semantic network follows the working one, if the coin says so; its statistics are `stats`."""
+  """The semantic network, of new statistics, follows the working one if the coin says so."""
   happens = steps.coin(randomness.named(key, "ema"), config.ema_rate)
   params = steps.average(state.semantic.params, state.net.params,
                          steps.warm_decay(state.step, config.ema_decay), happens)

@@ -2,8 +2,8 @@
 
 A learner never holds images: it is given positions and views, and a `World` that shows what is there.
 
-Shapes: `B` current examples on this device, `N` training images of `C` channels, `n` examples of a task,
-`O` outputs.
+Shapes: `B` current examples on this device, `N` training images of `C` channels, `n` examples of a
+task, `O` outputs.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class World(NamedTuple):
   # (index [B], view [B], keys [B, 2] | None) -> images [B, H, W, C], augmented where there are keys.
   look: Callable[[chex.Array, chex.Array, chex.Array | None], chex.Array]
   labels: chex.Array  # [N] int32, the output of each training image
-  blank: chex.Array | float = 0.0  # [C] or a number: a pixel of an image of zeros, as it is looked at
+  blank: chex.Array | float = 0.0  # [C] or a number, a pixel of an image of zeros as it is shown
 
 
 class Task(NamedTuple):
@@ -45,8 +45,8 @@ class Learner(NamedTuple):
 
   init(key) -> state. observe(state, batch, world, key) -> (state, metrics), one step.
   begin_task and end_task(state, task, world, key) -> state; None for a learner that needs no borders.
-  heads(state) -> the networks to be examined, by name. counters(state) -> whole numbers by name, what
-  has happened so far; None for a learner of which each step is like the other.
+  heads(state) -> the networks to be examined, by name. counters(state) -> whole numbers by name,
+  what has happened so far; None for a learner of which each step is like the other.
   """
   init: Callable[[chex.PRNGKey], Any]
   observe: Callable[[Any, Batch, World, chex.PRNGKey], tuple[Any, Metrics]]

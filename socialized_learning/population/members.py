@@ -43,8 +43,8 @@ def keys(key: chex.PRNGKey, num_members: int) -> chex.Array:
 def branch(due: chex.Array, update: Callable[[Any], Any], old: Any) -> Any:
   """`update(old)` where it is due, else `old`; a member for whom it is not due does not pay for it.
 
-  Under `vmap` a `lax.cond` computes both for every member and then chooses. Here the members take turns
-  at a real branch instead: for what is rare and dear.
+  Under `vmap` a `lax.cond` computes both for every member and then chooses. Here the members take
+  turns at a real branch instead: for what is rare and dear.
 
   Args:
     due: bool.

@@ -119,7 +119,8 @@ def test_evaluated_again(line, whole, tmp_path):
 _METHODS = ("agem,seq-mnist5k,200", "agem_r,mnist5k-360,200", "clser,seq-mnist5k,200",
             "der,mnist5k-360,200", "derpp,perm-mnist5k,200", "mean_er,rot-mnist5k,200",
             "ewc_on,seq-mnist5k", "joint,seq-mnist5k", "lwf,seq-mnist5k",
-            "multi_scale,seq-mnist5k,500", "sgd,seq-mnist5k", "si,seq-mnist5k")
+            "multi_scale,seq-mnist5k,500", "sgd,seq-mnist5k", "si,seq-mnist5k",
+            "synergy,perm-mnist5k,200")
 
 
 @pytest.mark.parametrize("sweep", _METHODS)
@@ -134,6 +135,14 @@ def test_methods_and_streams(line, tmp_path, sweep):
       assert setting in ("class_il", "task_il", "domain_il", "general")
       assert numbers["final_average_accuracy"][0] > 25  # Far above a blind guess.
   assert ("task_il" in summary["heads"]["working"]) == sweep.split(",")[1].startswith("seq")
+  if sweep.startswith("synergy"):
+    assert set(summary["heads"]) == {"working", "semantic"}
+    counters, last = summary["counters"], cli.lines(folder / "metrics.jsonl")[-2]
+    assert counters["ema_updates"] == [summary["step"]]
+    assert 0 < counters["importance_updates"][0] < summary["step"]
+    assert counters == {name: last[name] for name in counters}
+  else:
+    assert "counters" not in summary
   if sweep.startswith("joint"):
     assert summary["heads"]["working"]["class_il"]["forgetting"] == [None]
 

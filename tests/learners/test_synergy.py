@@ -46,8 +46,10 @@ _GOLDEN = {
                     importance_decay=0.999),
         consistency=[0, 1.2455635], entropy=[2.5371229, 2.6246172], penalty=[0, 0.74085314],
         loss=[2.5371229, 3.614583],
-        norms=[[9.7404953, 4.3816568, 2.8731859, 10.470993, 3.1055053, 6.5163843, 4.026382, 0.35264501],
-               [4.122237, 1.4821535, 1.6560175, 3.777723, 1.9487386, 5.2124071, 3.3980043, 0.20941268]],
+        norms=[[9.7404953, 4.3816568, 2.8731859, 10.470993, 3.1055053, 6.5163843, 4.026382,
+                0.35264501],
+               [4.122237, 1.4821535, 1.6560175, 3.777723, 1.9487386, 5.2124071, 3.3980043,
+                0.20941268]],
         theta=[(622.88283, 1301.6914), (623.57854, 1302.2797)],
         phi=[(625.19576, 1298.0421), (624.65668, 1298.9707)],
         estimate=[(17674.179, 50235.241), (32807.214, 538811.4)],
@@ -126,9 +128,9 @@ def test_golden_steps(name, monkeypatch, float64):
   for step in steps:
     _check_step(name, step, *jax.device_get(states[step:step + 2]))
   assert jax.tree.map(int, states[-1].counts) == (len(steps), len(steps), 1)
+  image, apply = golden.images(name, [30]), golden.classifier(name).apply
   for head, net in (("working", states[-1].net), ("semantic", states[-1].semantic)):
-    logits = golden.classifier(name).apply(net, golden.images(name, [30]), is_training=False)[0].logits
-    _close(logits[0], expected[head])
+    _close(apply(net, image, is_training=False)[0].logits[0], expected[head])
 
 
 def _check_step(name, step, before, after):
@@ -262,7 +264,7 @@ def test_norm_of_the_pull_is_that_of_its_gradient():
 def test_coins_and_counts():
   states, _ = _walk(synergy, 0.3, 0.7)
   counts = states.counts
-  follows, updates = (np.diff(x, prepend=0) for x in (counts.ema_updates, counts.importance_updates))
+  follows, updates = (np.diff(x, prepend=0) for x in counts[:2])
   # 600 tosses each: the standard deviation is 0.019.
   assert abs(follows.mean() - 0.3) < 0.07 and abs(updates.mean() - 0.7) < 0.07
   first = np.where(updates.any(1), 1 + updates.argmax(1), -1)

@@ -21,8 +21,8 @@ METHODS = {
         reason="Dynamos of 500 slots without its memory: no row was published"),
 }
 
-# Stream -> the stream whose rows it takes, on which data: small versions on the embedded 5,000 digits,
-# and CIFAR-100, for which nothing was published.
+# Stream -> the stream whose rows it takes, and the data: small versions on the embedded 5,000
+# digits, and CIFAR-100, for which nothing was published.
 STREAMS = {
     "rot-mnist5k": ("rot-mnist", "mnist5k"),
     "perm-mnist5k": ("perm-mnist", "mnist5k"),

@@ -1,8 +1,8 @@
 """SYNERGy: an averaged network, consistency with it, and a penalty weighted by importance.
 
-stream -> buffer -> row; the keys are explained in the package. On permuted MNIST and on MNIST in classes
-nothing was published: the former is the setting of rotated MNIST; the latter, like MNIST-360, brings
-two digits at a time in small batches, and learns at the rate of CLS-ER, whose own average is as fast.
+stream -> buffer -> row; the keys are explained in the package. On permuted MNIST and on MNIST in
+classes nothing was published: the former is the setting of rotated MNIST; the latter, like
+MNIST-360, brings two digits at a time in small batches, and takes the steps of CLS-ER there.
 """
 
 _LIKE_ROT = dict(source="ours", ours=True, reason="the row of rot-mnist: none was published")
