@@ -6,8 +6,8 @@ Sizes are those of the stream's images; the pixels and labels are random, so tha
 accuracies mean nothing. Prints one JSON line: seconds a step early and late in the stream, seconds of
 examining one test set, what the whole stream takes at that pace, first step with compilation, peak
 memory, and the arithmetic beside the rate of a matrix product. With `--seeds=N` the members are
-trained at once. Of a method that estimates an importance now and then also a step without, the
-estimate itself, and its share of the time.
+trained at once. Of a method that estimates an importance now and then also a step without, whose
+arithmetic it then is, the estimate itself, and its share of the time.
 
 Exit status: 0 done; 1 it could not be measured; 2 a wrong flag, said in one line.
 """
@@ -94,7 +94,8 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
   examinations = num_tasks + sum(min(task + 2, num_tasks) for task in range(num_tasks))
   peak = measure.peak_memory_gib()
   matmul = measure.matmul_gflops(flags.matmul)
-  estimates, flops = _importance(walk, pace["late"], calls)
+  estimates, flops, seconds = _apart(walk, pace["late"], calls)
+  gflops = flops / seconds / 1e9
   return {"benchmark": BENCHMARK, "sweep": sweep} | measure.rounded({
       "seconds_to_first_step": first,
       "milliseconds_per_step_early": 1e3 * pace["early"],
@@ -103,9 +104,9 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
       "seconds_per_test_set": examining,
       "seconds_of_the_stream": pace["late"] * config.training_steps + examinations * examining,
       "peak_memory_gib": peak,
-      "gflops": flops / pace["late"] / 1e9,
+      "gflops": gflops,
       "matmul_gflops": matmul,
-      "fraction_of_matmul_rate": flops / pace["late"] / 1e9 / matmul,
+      "fraction_of_matmul_rate": gflops / matmul,
   } | estimates) | {"seeds": flags.seeds, "steps": config.training_steps} | measure.machine()
 
 
@@ -141,23 +142,26 @@ class _Walk:
         self._make(start + i * num) for i in range(calls)]) / (calls * num)
 
 
-def _importance(walk: _Walk, pace: float, calls: int) -> tuple[dict[str, float], float]:
-  """What estimates of an importance cost, if there are any; and operations a step, with them."""
-  learner, num_members = walk.config.learner, walk.config.population.size
-  rate = learner.get("importance_rate")
+def _apart(walk: _Walk, pace: float, calls: int) -> tuple[dict[str, float], float, float]:
+  """What estimates of an importance cost, if there are any.
+
+  Returns:
+    That, and the operations and seconds of a step without them: XLA counts neither how often a branch is
+    taken nor how often a loop is run.
+  """
+  rate = walk.config.learner.get("importance_rate")
   if rate is None:
-    return {}, _flops(walk)
-  flops_of_both = _flops(walk)
+    return {}, _flops(walk), pace
   config = walk.config.copy_and_resolve_references()
   config.learner.penalty_weight = 0.0  # Then nothing is estimated.
   walk = _Walk(config)
-  without, flops = walk.pace(walk.late(calls), calls), _flops(walk)
+  without = walk.pace(walk.late(calls), calls)
   return {
       "milliseconds_per_step_without_importance": 1e3 * without,
-      "milliseconds_per_importance": 1e3 * (pace - without) / rate / num_members,
+      "milliseconds_per_importance": 1e3 * (pace - without) / rate / config.population.size,
       "share_of_importance": 1 - without / pace,
       "importances_of_the_stream": rate * config.training_steps,
-  }, flops + rate * (flops_of_both - flops)
+  }, _flops(walk), without
 
 
 def _write_random_images(folder: str, name: str) -> None:
@@ -180,7 +184,7 @@ def _write_random_images(folder: str, name: str) -> None:
 
 
 def _flops(walk: _Walk) -> float:
-  """Floating-point operations of one step of all members, by XLA's count, every branch taken."""
+  """Floating-point operations of one step of all members, by XLA's count."""
   import jax
   import jax.numpy as jnp
   from socialized_learning.experiments import continual

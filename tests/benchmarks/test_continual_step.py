@@ -9,11 +9,16 @@ import pytest
 from benchmarks import continual_step
 
 
-def test_the_command_line():
+def _measure(*flags):
   done = subprocess.run(
       [sys.executable, "-m", "benchmarks.continual_step", "--stream=seq-mnist", "--buffer=200",
-       "--steps=50", "--matmul=256"], capture_output=True, text=True, check=True)
+       "--steps=50", "--matmul=256", *flags], capture_output=True, text=True, check=True)
   line, = map(json.loads, done.stdout.splitlines())
+  return line
+
+
+def test_the_command_line():
+  line = _measure()
   assert (line["benchmark"], line["sweep"], line["seeds"]) == ("continual_step", "er,seq-mnist,200", 1)
   assert line["steps_per_second"] == pytest.approx(1e3 / line["milliseconds_per_step_late"], rel=2e-3)
   examined = line["seconds_of_the_stream"] - line["steps"] / line["steps_per_second"]
@@ -36,3 +41,13 @@ def test_a_wrong_flag_is_told_in_one_line(arguments, capsys):
   assert stop.value.code == 2
   complaint = capsys.readouterr().err
   assert complaint.startswith("error: ") and complaint.count("\n") == 1
+
+
+def test_estimates_of_importance_are_told_apart():
+  line = _measure("--method=synergy")
+  assert line["importances_of_the_stream"] == pytest.approx(0.9 * line["steps"], rel=1e-3)
+  without = line["milliseconds_per_step_without_importance"]
+  assert line["milliseconds_per_step_late"] == pytest.approx(
+      without + 0.9 * line["milliseconds_per_importance"], rel=1e-2)
+  assert line["share_of_importance"] == pytest.approx(
+      1 - without / line["milliseconds_per_step_late"], abs=2e-3)
