@@ -5,7 +5,7 @@
 
 DIR holds MNIST in any format (`data.sources`). Every run is five seeds at once, the same streams
 for all methods. Runs that `studies.mnist` has made in the same folder are used and not made again;
-the rest takes about an hour and a half on 2 cores.
+the rest should take about two hours on 2 cores.
 """
 
 from collections.abc import Sequence
