@@ -14,6 +14,9 @@ from socialized_learning.population import members
 
 FIDELITIES = ("clean", "reference")
 _NEEDS_BORDERS = ("agem", "ewc_on", "lwf", "si")  # Methods that act at the end of a task.
+# Values of learners that are probabilities, or shares of what was.
+_FROM_0_TO_1 = ("ema_rate", "ema_decay", "plastic_ema_rate", "plastic_ema_decay", "stable_ema_rate",
+                "stable_ema_decay", "importance_rate", "importance_decay")
 _SHOWS_ONE_BY_ONE = ("ewc_on", "synergy")  # Methods that estimate an importance.
 
 
@@ -50,6 +53,9 @@ def check_config(config: config_dict.ConfigDict) -> None:
           or config.network.kind == "mlp" or jax.device_count() == 1,
           f"learner.fidelity='reference' of {config.method} shows images one by one, which several "
           "devices cannot share: use one device, or learner.fidelity=clean")
+  for name in set(_FROM_0_TO_1) & set(config.learner):
+    require(0 <= config.learner[name] <= 1,
+            f"learner.{name}={config.learner[name]}: must be from 0 to 1")
   if "memory_policy" in config.learner:
     checks.check_choices(config, {"learner.memory_policy": memory.POLICIES})
   source = streams.STREAMS[config.stream.name].source

@@ -161,6 +161,8 @@ _WRONG = {
     "sgd,rot-mnist5k": (("--config.network.kind=tree",), ("mlp, resnet18",)),
     "sgd,perm-mnist5k": (("--config.evaluation.interval=10",), ("borders of its tasks",)),
     "sgd,seq-mnist5k": (("--config.stream.validation=1.5",), ("validation=1.5",)),
+    "synergy,rot-mnist5k,200": (("--config.learner.importance_rate=1.5",),
+                                ("importance_rate=1.5", "from 0 to 1")),
     "si,seq-mnist5k": (("--config.population.mapping=treasure",), ("auto, vmap, loop",)),
 }
 
