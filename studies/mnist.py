@@ -73,8 +73,8 @@ def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
       "Made by `python -m studies.mnist`; every number is read from the folders of its runs.", "",
       f"Real MNIST, all 60,000 and 10,000 images. Final average accuracy in percent, mean ± standard "
       f"error over {continual.SEEDS} seeds (each with its own start, order, angles or permutations), "
-      "clean fidelity, tuned presets; `ours` marks those that are not from the specification's tables. "
-      "Beside it the published mean (10 seeds) and the difference; **bold** where it is above 2 points. "
+      "clean fidelity, tuned presets; `ours` marks those that are not in the tables of the published "
+      "code. Beside it the published mean (10 seeds) and the difference; **bold** where it is above 2 points. "
       "The network is the working one, of CLS-ER the stable one."]
   for stream in streams:
     rows = [_row(stream, *row, published, summaries[continual.name(stream, *row)])

@@ -52,18 +52,7 @@ def get_config(sweep: str = "mnist5k") -> config_dict.ConfigDict:
   config.network = config_dict.create(
       width_divisor=1, hidden_size=1024, dropout_rate=0.5,
       mapping="auto")  # How specialists are computed: vmap, loop, auto.
-  config.batch_size = decided(int)
-  config.num_epochs = config_dict.create(
-      specialists=decided(int), student=decided(int), experts=decided(int))
-  config.learning_rate = decided(float)
-  config.schedule = decided(str)
-  config.warmup_epochs = decided(int)
-  config.momentum = decided(float)
-  config.weight_decay = decided(float)
-  config.kd_weight = decided(float)
-  config.alignment_weight = decided(float)
-  config.anchor = decided(float)
-  config.temperature = decided(float)
+  _add_training(config)
   config.selection = decided(str)  # Which model a stage leaves: the best in validation, or the last.
   config.selection_epochs = 5  # How often to look.
   config.rounds = 1  # Grown agents teach the next round.
@@ -84,14 +73,35 @@ def get_config(sweep: str = "mnist5k") -> config_dict.ConfigDict:
       interval=0, checkpoint="latest",
       gate=decided(str))  # Who answers in the end: lse, margin, student, expert, oracle.
   if sweep in _SMALL:
-    divisor, epochs = _SMALL[sweep]
-    config.network.update(width_divisor=divisor, hidden_size=128, dropout_rate=0.2)
-    config.learning_rate = 0.02
-    config.num_epochs = config_dict.create(specialists=epochs, student=epochs, experts=epochs)
-    config.data.update(augmentation="none", normalise="none")
-    config.batch_size, config.warmup_epochs, config.selection_epochs = 64, 1, 2
+    _make_small(config, *_SMALL[sweep])
   if sweep == "emoji":
     config.data.augmentation = "crop_flip"
   config.save_checkpoint_interval = 200
   config.log_train_data_interval = 20
   return config
+
+
+def _add_training(config: config_dict.ConfigDict) -> None:
+  """Values that the fidelity decides, unless they are given."""
+  decided = config_dict.placeholder
+  config.batch_size = decided(int)
+  config.num_epochs = config_dict.create(
+      specialists=decided(int), student=decided(int), experts=decided(int))
+  config.learning_rate = decided(float)
+  config.schedule = decided(str)
+  config.warmup_epochs = decided(int)
+  config.momentum = decided(float)
+  config.weight_decay = decided(float)
+  config.kd_weight = decided(float)
+  config.alignment_weight = decided(float)
+  config.anchor = decided(float)
+  config.temperature = decided(float)
+
+
+def _make_small(config: config_dict.ConfigDict, divisor: int, epochs: int) -> None:
+  """Small networks and few epochs, for small sets without colour constants."""
+  config.network.update(width_divisor=divisor, hidden_size=128, dropout_rate=0.2)
+  config.num_epochs = config_dict.create(specialists=epochs, student=epochs, experts=epochs)
+  config.data.update(augmentation="none", normalise="none")
+  config.batch_size, config.learning_rate = 64, 0.02
+  config.warmup_epochs, config.selection_epochs = 1, 2

@@ -8,7 +8,7 @@ rows of Dynamos are for its own network. What a row says of itself:
 | key | |
 |---|---|
 | source | whose code has the row: synergy (maybe CLS-ER's as well), cls-er, dynamos; or ours |
-| ours | True if the row is not one of our specification's tables |
+| ours | True if the row is not one of the published tables |
 | reason | why it is as it is, if ours |
 
 Our keys and the flags of the original command lines:

@@ -5,7 +5,7 @@ epochs where they were published: the stream is one pass. SYNERGy's code has the
 CLS-ER's for 5120 slots under 1000; they were not tuned again.
 """
 
-_NOT_SPECIFIED = "row of the published code that our specification does not list"
+_NOT_SPECIFIED = "not in the published tables at hand"
 _AS_5120 = "the published row of 5120 slots, as SYNERGy's code does for DER++"
 _AS_DERPP = "as DER++ without the labels: no row was published"
 

@@ -4,7 +4,7 @@ stream -> buffer -> row; the keys are explained in the package. MNIST-360 rows h
 epochs where they were published: the stream is one pass.
 """
 
-_NOT_SPECIFIED = "row of the published code that our specification does not list"
+_NOT_SPECIFIED = "not in the published tables at hand"
 _AS_ER = "as experience replay: no row was published"
 _AS_500 = dict(source="ours", ours=True, reason="the row of 500 slots: none of 1000 was published")
 _AS_5120 = _AS_500 | dict(reason="the row of 5120 slots: none of 1000 was published")

@@ -4,7 +4,7 @@ stream -> buffer (0: none) -> row; the keys are explained in the package. The MN
 number of epochs where it was published: the stream is one pass.
 """
 
-_NOT_SPECIFIED = "row of the published code that our specification does not list"
+_NOT_SPECIFIED = "not in the published tables at hand"
 
 _SGD = {
     "rot-mnist": {0: dict(source="synergy", learning_rate=0.2, batch_size=128, num_epochs=1)},
