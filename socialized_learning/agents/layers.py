@@ -44,13 +44,10 @@ class TorchConv2D(hk.Module):
   def __call__(self, x: chex.Array) -> chex.Array:
     """[B, H, W, C] -> [B, H / stride, W / stride, num_channels]."""
     pad = self._size // 2
-    out = jax.lax.conv_general_dilated(
-        x, self._kernel(x.shape[-1], x.dtype), (self._stride, self._stride), [(pad, pad)] * 2,
+    w, b = self._parameters(x.shape[-1], x.dtype)
+    return b + jax.lax.conv_general_dilated(
+        x, w, (self._stride, self._stride), [(pad, pad)] * 2,
         dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    if self._with_bias:
-      start = _uniform(self._size**2 * x.shape[-1])
-      out += hk.get_parameter("b", (self._num_channels,), x.dtype, start)
-    return out
 
   def patches(self, x: chex.Array) -> chex.Array:
     """What it reads at each place, [B, H / stride, W / stride, size size C]."""
@@ -58,12 +55,16 @@ class TorchConv2D(hk.Module):
 
   def of_patches(self, patches: chex.Array) -> chex.Array:
     """What it gives for them, as a matrix product."""
-    w = self._kernel(patches.shape[-1] // self._size**2, patches.dtype)
-    return patches @ w.reshape(-1, self._num_channels)
+    w, b = self._parameters(patches.shape[-1] // self._size**2, patches.dtype)
+    return b + patches @ w.reshape(-1, self._num_channels)
 
-  def _kernel(self, channels: int, dtype: jnp.dtype) -> chex.Array:
-    return hk.get_parameter("w", (self._size, self._size, channels, self._num_channels), dtype,
-                            _uniform(self._size**2 * channels))
+  def _parameters(self, channels: int, dtype: jnp.dtype) -> tuple[chex.Array, chex.Array | float]:
+    """Kernel [size, size, C, outputs] and bias, 0 without one."""
+    start = _uniform(self._size**2 * channels)
+    w = hk.get_parameter("w", (self._size, self._size, channels, self._num_channels), dtype, start)
+    if not self._with_bias:
+      return w, 0.0
+    return w, hk.get_parameter("b", (self._num_channels,), dtype, start)
 
 
 class GlorotLinear(hk.Module):
