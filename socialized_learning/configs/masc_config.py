@@ -47,7 +47,7 @@ def get_config(sweep: str = "mnist5k") -> config_dict.ConfigDict:
       augmentation=decided(str), normalise=decided(str))
   config.groups = config_dict.create(
       num_agents=_AGENTS.get(sweep, 5),
-      split="ordered",  # Or seeded, or given: the classes of each agent.
+      split="ordered",  # Or seeded, given (the classes of each agent), tasks (of data.name=task_folders).
       seed=0, given="()")
   config.network = config_dict.create(
       width_divisor=1, hidden_size=1024, dropout_rate=0.5,

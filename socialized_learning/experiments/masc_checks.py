@@ -13,7 +13,6 @@ from socialized_learning.population import members
 from socialized_learning.society import distillation
 from socialized_learning.society import fidelity
 from socialized_learning.society import gates
-from socialized_learning.society import groups
 from socialized_learning.streams import augmentation
 
 RA_INITS = ("fresh", "owner_head", "student")
@@ -54,7 +53,7 @@ def _check_values(config: config_dict.ConfigDict) -> None:
       "evaluation.gate": gates.PAIR_GATES,
       "collaboration.kd_mode": distillation.KD_MODES,
       "altruism.init": RA_INITS,
-      "groups.split": groups.SPLITS,
+      "groups.split": masc_world.SPLITS,
       "data.augmentation": augmentation.AUGMENTATIONS,
       "data.normalise": masc_design.NORMALISATIONS,
       "network.mapping": members.MAPPINGS,

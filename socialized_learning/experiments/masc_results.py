@@ -91,7 +91,7 @@ def _after(found: _Examined, gate: str) -> dict[str, Any]:
   summary = society.summarise(matrix, before, student, found.sizes)
   oracle = found.matrix(found.gated("oracle", "student", "experts")[1])
   return _agents(found, matrix) | {
-      "top5_global": society.overall(found.matrix(logits, 5), found.sizes),
+      "global_top5": society.overall(found.matrix(logits, 5), found.sizes),
       "student": student,
       "student_global": summary["student_global"],
       "retention": summary["retention"],

@@ -19,6 +19,10 @@ from socialized_learning.society import stages as stages_lib
 from socialized_learning.streams import pools
 
 
+# The last: each agent has the classes of one task, of a set that comes in tasks.
+SPLITS = (*groups_lib.SPLITS, "tasks")
+
+
 class World(NamedTuple):
   """The images of a run; none of it changes."""
   kind: str  # What numbers measured on them are numbers of.
@@ -60,8 +64,11 @@ def _load(name, data_dir, download, validation, classes, images_per_class, num_a
     if classes < num_classes:
       kind = f"{kind}, the first {classes} of {num_classes} classes"
     num_classes = classes
-  groups = groups_lib.split(split, num_agents, num_classes, seed=groups_seed,
-                            given=_parsed(given))
+  if split == "tasks" and not found.tasks:
+    raise UserError(f"groups.split='tasks': {name} does not come in tasks, use "
+                    f"{', '.join(groups_lib.SPLITS)}")
+  groups = groups_lib.split("given" if split == "tasks" else split, num_agents, num_classes,
+                            seed=groups_seed, given=found.tasks if split == "tasks" else _parsed(given))
   if images_per_class:
     few = _of_each_class(train.labels, num_classes, lambda count: images_per_class, "images", seed)
     train = sources.Images(train.images[few], train.labels[few])

@@ -26,6 +26,7 @@ class ImageSet(NamedTuple):
   train: Images
   test: Images
   num_classes: int
+  tasks: tuple[tuple[int, ...], ...] = ()  # classes of each task, of a set that comes in tasks
 
 
 class Part(NamedTuple):

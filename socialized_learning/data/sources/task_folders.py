@@ -52,18 +52,6 @@ def load(root: Path) -> ImageSet:
   return _load(root.absolute())
 
 
-def groups(root: Path) -> tuple[tuple[int, ...], ...]:
-  """The labels of each task's classes, in order: what `society.groups.split` is given.
-
-  Raises:
-    UserError: as `load`.
-  """
-  files = _files(root.absolute(), "train")
-  labels = _labels(files)
-  return tuple(tuple(sorted({labels[file.class_name] for file in files if file.task == task}))
-               for task in range(files[-1].task + 1))
-
-
 @functools.cache
 def _load(root: Path) -> ImageSet:
   # Both lists before the first image: what is missing is said at once.
@@ -77,7 +65,9 @@ def _load(root: Path) -> ImageSet:
   num_classes = len(labels)
   parts = [checked(_part(files, labels, shape, root), shape, num_classes)
            for files in (train, test)]
-  return ImageSet(NAME, f"images of {num_classes} classes in folders", *parts, num_classes)
+  tasks = tuple(tuple(sorted({labels[file.class_name] for file in train if file.task == task}))
+                for task in range(train[-1].task + 1))
+  return ImageSet(NAME, f"images of {num_classes} classes in folders", *parts, num_classes, tasks)
 
 
 def _labels(files: Sequence[_File]) -> dict[str, int]:

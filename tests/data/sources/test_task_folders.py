@@ -59,11 +59,8 @@ def test_images_and_global_labels(written):
   files.check(found.test, *map(np.stack, zip(*expected, strict=True)))
   assert (found.name, found.num_classes) == ("task_folders", 4)
   assert found.kind == "images of 4 classes in folders"
+  assert found.tasks == ((0, 2), (1, 3), (2,))
   assert sources.load("task_folders", data_dir=str(written)) is found
-
-
-def test_classes_of_each_task(written):
-  assert task_folders.groups(written) == ((0, 2), (1, 3), (2,))
 
 
 def test_grey_images_become_coloured(root):
