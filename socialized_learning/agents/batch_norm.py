@@ -49,23 +49,23 @@ class BatchNorm(hk.Module):
       move = jnp.where(count > 0, self.MOMENTUM, 0.0).astype(x.dtype)
       for name, old, new in zip(("mean", "var"), running, (mean, unbiased), strict=True):
         hk.set_state(name, (1 - move) * old + move * jax.lax.stop_gradient(new))
-    return (x - mean) * jax.lax.rsqrt(var + self.EPSILON) * scale + offset
+    return (x - mean) * (jax.lax.rsqrt(var + self.EPSILON) * scale) + offset
 
   def _moments(self, x: chex.Array, weights: chex.Array | None
               ) -> tuple[chex.Array, chex.Array, chex.Array]:
     """Mean and biased variance [C] over all devices, and how many values each is of."""
-    axes = tuple(range(x.ndim - 1))
     weights = jnp.ones(x.shape[:1], x.dtype) if weights is None else weights.astype(x.dtype)
-    weights = weights.reshape(-1, *[1] * (x.ndim - 1))
     places = x[:1].size // x.shape[-1]
 
     def total(values):
-      values = values.sum(axis=axes)
+      # Over space first: weighing what is left costs nothing.
+      values = values.sum(axis=tuple(range(1, values.ndim - 1)))
+      values = (weights[:, None] * values).sum(axis=0)
       return values if self._axis_name is None else jax.lax.psum(values, self._axis_name)
 
-    count = total(weights)[0] * places
+    count = total(jnp.ones((x.shape[0], 1), x.dtype))[0] * places
     divisor = jnp.maximum(count, 1)
-    mean = total(weights * x) / divisor
-    var = total(weights * jnp.square(x - mean)) / divisor
+    mean = total(x) / divisor
+    var = total(jnp.square(x - mean)) / divisor
     # If none counts: dividing by epsilon layer after layer would soon be infinite.
     return mean, jnp.where(count > 0, var, 1), count

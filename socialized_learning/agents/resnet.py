@@ -5,11 +5,14 @@ Source: He et al. 2016, with the stem of the continual-learning literature: one 
 stride 1 and no pooling.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import chex
 import haiku as hk
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from socialized_learning.agents.batch_norm import BatchNorm
 from socialized_learning.agents.layers import TorchConv2D
@@ -29,8 +32,8 @@ class ResNet18(hk.Module):
     super().__init__(name=name)
     self._stem = TorchConv2D(width, 3, name="stem")
     self._stem_norm = BatchNorm(axis_name, name="stem_norm")
-    self._blocks: Sequence[_Block] = [
-        _Block(width * 2**stage, stride if first else 1, axis_name, name=f"stage_{stage}_block_{i}")
+    self._blocks: Sequence[Block] = [
+        Block(width * 2**stage, stride if first else 1, axis_name, name=f"stage_{stage}_block_{i}")
         for stage, stride in enumerate(_STRIDES) for i, first in enumerate((True, False))]
     self._linear = TorchLinear(num_outputs, name="linear")
 
@@ -44,20 +47,48 @@ class ResNet18(hk.Module):
     return self._linear(features), features
 
 
-class _Block(hk.Module):
+class Block(hk.Module):
   """Two 3 x 3 convolutions beside a shortcut, each with batch normalisation."""
 
-  def __init__(self, width: int, stride: int, axis_name: str | None, name: str):
+  def __init__(self, width: int, stride: int, axis_name: str | None, name: str,
+               inner_width: int | None = None, residual: np.ndarray | None = None):
+    """Builds it.
+
+    Args:
+      width: channels it makes.
+      stride: of its first convolution.
+      axis_name: see `BatchNorm`.
+      name: of the module.
+      inner_width: channels between its convolutions, if they are not as many.
+      residual: [width], for each channel it makes the one that it reads to be added up with it, -1
+        for none; None for the same ones.
+    """
     super().__init__(name=name)
     self._width, self._stride, self._axis_name = width, stride, axis_name
+    self._inner_width = inner_width or width
+    self._residual = residual
 
-  def __call__(self, x: chex.Array, is_training: bool, weights: chex.Array | None) -> chex.Array:
+  def __call__(self, x: chex.Array, is_training: bool, weights: chex.Array | None,
+               gate: Callable[[chex.Array], chex.Array | float] = lambda reads: 1.0) -> chex.Array:
+    """[B, H, W, C] -> [B, H / stride, W / stride, width].
+
+    Args:
+      x: [B, H, W, C].
+      is_training: see `BatchNorm`.
+      weights: see `BatchNorm`.
+      gate: what a convolution reads -> by what its output is multiplied, [B, 1, 1, its width];
+        called for the first convolution, then for the second, whose gate is the shortcut's too.
+    """
     norm = lambda name: BatchNorm(self._axis_name, name=name)
-    out = TorchConv2D(self._width, 3, stride=self._stride, name="conv_1")(x)
-    out = jax.nn.relu(norm("norm_1")(out, is_training, weights))
+    mask = gate(x)
+    out = TorchConv2D(self._inner_width, 3, stride=self._stride, name="conv_1")(x)
+    out = jax.nn.relu(norm("norm_1")(out, is_training, weights) * mask)
+    mask = gate(out)
     out = TorchConv2D(self._width, 3, name="conv_2")(out)
     out = norm("norm_2")(out, is_training, weights)
-    if self._stride != 1 or x.shape[-1] != self._width:
+    if self._residual is not None:
+      x = jnp.pad(x, [(0, 0)] * 3 + [(0, 1)])[..., self._residual]  # The last one is nothing.
+    elif self._stride != 1 or x.shape[-1] != self._width:
       x = TorchConv2D(self._width, 1, stride=self._stride, name="shortcut")(x)
       x = norm("shortcut_norm")(x, is_training, weights)
-    return jax.nn.relu(out + x)
+    return jax.nn.relu((out + x) * mask)
