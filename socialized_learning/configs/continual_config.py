@@ -15,9 +15,16 @@ can be changed one by one: `--config.learner.learning_rate=0.1`, `--config.num_e
 | mnist-360 | one pass without tasks, digits that turn | MNIST |
 | seq-cifar10, seq-cifar100, seq-tinyimg, seq-svhn | 5 or 10 tasks of classes | CIFAR, Tiny ImageNet, SVHN |
 | gcil-cifar100-unif, gcil-cifar100-longtail | 20 phases of random classes | CIFAR-100 |
+
+`dynamos`, `dynamos_sgd` and `multi_scale` train the network they were published on, all others an
+MLP (MNIST) or a ResNet-18; `--config.network.kind=gated_resnet --config.network.width=32` gives them
+the former, without its agents.
 """
 
+from collections.abc import Mapping
 import dataclasses
+import functools
+from typing import Any
 
 from ml_collections import config_dict
 
@@ -28,9 +35,15 @@ from socialized_learning.streams import options as stream_options
 from socialized_learning.streams import STREAMS
 
 _GCIL = "gcil-cifar100"
-# What a preset says beside the method's own values.
-_TOP_LEVEL = ("batch_size", "num_epochs")
+# Where a value of a preset stands if it is not one of the method's own, `learner`.
+_PLACES = {
+    "batch_size": "batch_size", "num_epochs": "num_epochs", "width": "network.width",
+    "bottleneck_ratio": "network.bottleneck_ratio",
+    "policy_temperature": "network.policy_temperature", "inference": "inference.mode",
+    "inference_threshold": "inference.threshold"}
 _ABOUT = ("source", "ours", "reason")
+# How streams are walked where rows are for the network of Dynamos, as published with them.
+_STREAM_OF_DYNAMOS = {"short_batch": "keep", "mnist360_outputs": 9}
 
 
 def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
@@ -44,12 +57,9 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
   config = common.get_config("continual", sweep)
   config.method = method
   config.preset = {name: values[name] for name in _ABOUT}
-  config.preset_values = {name: value for name, value in values.items() if name not in _ABOUT}
-  for name in _TOP_LEVEL:
-    config[name] = values.get(name, 1)
-  config.learner = config_dict.create(
-      buffer_size=buffer or 0,
-      **{name: value for name, value in values.items() if name not in (*_TOP_LEVEL, *_ABOUT)})
+  config.preset_values = _placed(values)
+  config.batch_size = config.num_epochs = 1
+  config.learner = config_dict.create(buffer_size=buffer or 0)
   if buffer and method != "agem":  # Which fills its memory at the end of tasks.
     config.learner.memory_policy = "reservoir"  # Or ring: the latest examples.
   if method in ("ewc_on", "synergy"):  # Whether importance is averaged over each filter.
@@ -60,22 +70,40 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
   name, weights = stream, options["gcil_weights"]
   if stream.startswith(_GCIL):
     name, weights = _GCIL, stream.removeprefix(f"{_GCIL}-")
-  config.stream = config_dict.create(name=name, seed=0, **(options | {"gcil_weights": weights}))
+  options["gcil_weights"] = weights
+  if "width" in values:
+    options |= {option: value for option, value in _STREAM_OF_DYNAMOS.items()
+                if option in STREAMS[name].understood}
+  config.stream = config_dict.create(name=name, seed=0, **options)
   source = STREAMS[name].source
   is_mnist = source in (definitions.MNIST, definitions.MNIST5K)
+  # Rows with a width are for the network of Dynamos, with its agents or without.
+  kind = "gated_resnet" if "width" in values else "mlp" if is_mnist else "resnet18"
   config.network = config_dict.create(
-      kind="mlp" if is_mnist else "resnet18", hidden_sizes=(100, 100), width=64)
+      kind=kind, hidden_sizes=(100, 100), width=64, has_agents="keep_ratio" in values,
+      bottleneck_ratio=16, policy_temperature=0.15)
+  config.inference = config_dict.create(mode="threshold", threshold=0.5)
   config.data.name = source.name
   config.data.download = False
   config.population = config_dict.create(
       size=1,  # Independent seeds, trained at once: run seed, plan and start are the member's own.
       mapping="auto")  # How members are computed: vmap, loop, auto.
   config.training_steps = 0  # 0 for the whole stream.
-  # On a CPU convolutions are slow inside a loop.
-  config.updates_per_call = 50 if is_mnist else 1
+  config.updates_per_call = 0  # 0 for what suits the network and the device.
   config.save_checkpoint_interval = 1_000
   config.evaluation = config_dict.create(interval=0, checkpoint="latest")
+  config.update(config.preset_values)
   return config
+
+
+def _placed(values: Mapping[str, Any]) -> dict[str, Any]:
+  """The values of a preset, nested as they stand in the configuration."""
+  nested: dict[str, Any] = {}
+  for name, value in values.items():
+    if name not in _ABOUT:
+      *groups, leaf = _PLACES.get(name, f"learner.{name}").split(".")
+      functools.reduce(lambda node, group: node.setdefault(group, {}), groups, nested)[leaf] = value
+  return nested
 
 
 def _parse(sweep: str) -> tuple[str, str, int | None]:

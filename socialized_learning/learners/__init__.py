@@ -11,6 +11,8 @@ from socialized_learning.agents.classifiers import Classifier
 from socialized_learning.learners import agem
 from socialized_learning.learners import clser
 from socialized_learning.learners import derpp
+from socialized_learning.learners import dynamos
+from socialized_learning.learners import dynamos_sgd
 from socialized_learning.learners import er
 from socialized_learning.learners import ewc_on
 from socialized_learning.learners import lwf
@@ -21,6 +23,7 @@ from socialized_learning.learners import si
 from socialized_learning.learners import synergy
 from socialized_learning.learners.types import Batch
 from socialized_learning.learners.types import Learner
+from socialized_learning.learners.types import Probe
 from socialized_learning.learners.types import Task
 from socialized_learning.learners.types import World
 
@@ -30,6 +33,8 @@ LEARNERS = {
     "clser": clser.make,
     "der": derpp.make_der,
     "derpp": derpp.make,
+    "dynamos": dynamos.make,
+    "dynamos_sgd": dynamos_sgd.make,
     "er": er.make,
     "ewc_on": ewc_on.make,
     "joint": sgd.make,  # On a plan that is the union of all tasks.
@@ -41,7 +46,7 @@ LEARNERS = {
     "synergy": synergy.make,
 }
 
-__all__ = ("Batch", "LEARNERS", "Learner", "Task", "World", "make")
+__all__ = ("Batch", "LEARNERS", "Learner", "Probe", "Task", "World", "make")
 
 
 def make(name: str, classifier: Classifier, config: config_dict.ConfigDict, *, images: chex.Array,

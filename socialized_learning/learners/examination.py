@@ -4,7 +4,7 @@ Shapes: `N` members, `n` test images, `O` outputs, `M` bins of confidence, `t` t
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -13,6 +13,7 @@ import numpy as np
 
 from socialized_learning.agents.classifiers import Classifier
 from socialized_learning.agents.classifiers import Net
+from socialized_learning.population import randomness
 
 NUM_BINS = 15
 _CHUNK = 500  # Images of one forward pass.
@@ -66,18 +67,30 @@ def examine(classifier: Classifier, net: Net, show: Show, labels: chex.Array, in
     valid: [n] bool.
     outputs: [O] bool, the outputs of the task.
   """
+  def ask(index, view, valid, key):
+    output, _ = classifier.apply(net, show(index, view), is_training=False, key=key)
+    return _count(output.logits, labels[index], valid, outputs)
+
+  return in_chunks(ask, index, view, valid)
+
+
+def in_chunks(ask: Callable[..., Any], index: chex.Array, view: chex.Array, valid: chex.Array
+             ) -> Any:
+  """The sum over chunks of a test set of `ask(index [m], view [m] or one, valid [m], key)`."""
   num_chunks = -(-index.shape[0] // _CHUNK)
   padding = num_chunks * _CHUNK - index.shape[0]
   alike = view.ndim == 0
   chunks = jax.tree.map(lambda x: jnp.pad(x, (0, padding)).reshape(num_chunks, _CHUNK),
                         (index, valid) if alike else (index, valid, view))
+  # The same in every examination: what changes is the network, not the luck of its agents.
+  keys = randomness.each(randomness.named(jax.random.PRNGKey(0), "examination"),
+                         jnp.arange(num_chunks))
 
-  def ask(chunk):
-    index, valid, views = chunk if not alike else (*chunk, view)
-    logits = classifier.apply(net, show(index, views), is_training=False)[0].logits
-    return _count(logits, labels[index], valid, outputs)
+  def ask_chunk(chunk):
+    (index, valid, *views), key = chunk
+    return ask(index, view if alike else views[0], valid, key)
 
-  counts = jax.lax.map(ask, chunks)
+  counts = jax.lax.map(ask_chunk, (chunks, keys))
   return jax.tree.map(lambda x: x.sum(axis=0), counts)
 
 

@@ -40,13 +40,25 @@ class Task(NamedTuple):
   seen: chex.Array  # [O] bool, the outputs of the classes up to and with this task
 
 
+class Probe(NamedTuple):
+  """What is asked of a state at the end beside the examination of its heads, over all test images.
+
+  look(state, images [n, H, W, C], labels [n], valid [n]) -> arrays, sums over the valid images.
+  report(the sums over all images, NumPy arrays with a leading axis of members) -> what
+  `summary.json` says.
+  """
+  look: Callable[[Any, chex.Array, chex.Array, chex.Array], Any]
+  report: Callable[[Any], dict[str, Any]]
+
+
 class Learner(NamedTuple):
   """A continual learner as pure functions of its state.
 
   init(key) -> state. observe(state, batch, world, key) -> (state, metrics), one step.
   begin_task and end_task(state, task, world, key) -> state; None for a learner that needs no borders.
   heads(state) -> the networks to be examined, by name. counters(state) -> whole numbers by name,
-  what has happened so far; None for a learner of which each step is like the other.
+  what has happened so far; None for a learner of which each step is like the other. probes: by the
+  name that `summary.json` has.
   """
   init: Callable[[chex.PRNGKey], Any]
   observe: Callable[[Any, Batch, World, chex.PRNGKey], tuple[Any, Metrics]]
@@ -54,3 +66,4 @@ class Learner(NamedTuple):
   begin_task: Callable[[Any, Task, World, chex.PRNGKey], Any] | None = None
   end_task: Callable[[Any, Task, World, chex.PRNGKey], Any] | None = None
   counters: Callable[[Any], dict[str, chex.Array]] | None = None
+  probes: dict[str, Probe] | None = None

@@ -3,6 +3,8 @@
 Everything else that is raised is a bug and shows its traceback.
 """
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
   """Something the user can put right: one line, what is wrong and what would be right.
@@ -17,9 +19,11 @@ class NonFiniteError(Exception):
   The command line prints the message and exits with status 3.
   """
 
-  def __init__(self, step: int, metric: str, value: float | str):
+  def __init__(self, step: int, metric: str, value: float | str, others: Sequence[str] = ()):
+    too = f"{', '.join(others)} too; " if others else ""
     super().__init__(
-        f"{metric} is {value} at step {step}: training stopped before this was saved; checkpoints "
-        "of earlier steps are good and kept (a smaller learning rate, or max_grad_norm, may help)")
+        f"{metric} is {value} at step {step}: {too}training stopped before this was saved; "
+        "checkpoints of earlier steps are good and kept (a smaller learning rate, or "
+        "max_grad_norm, may help)")
     self.step = step
     self.metric = metric

@@ -84,6 +84,10 @@ class RunFolder:
     return folder
 
   def write_text(self, name: str, text: str) -> None:
+    """Writes DIR/name, see `write_bytes`."""
+    self.write_bytes(name, text.encode())
+
+  def write_bytes(self, name: str, content: bytes) -> None:
     """Writes DIR/name, atomically.
 
     Raises:
@@ -92,8 +96,8 @@ class RunFolder:
     path = self.path / name
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-      with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
+      with open(temporary, "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
       os.replace(temporary, path)

@@ -61,8 +61,8 @@ _NUMBERS = [
 
 # Of the published streams: how many rows the tables have, and how many are ours.
 _NUM_PUBLISHED = dict(synergy=18, sgd=8, joint=8, ewc_on=5, er=24, derpp=27, clser=27, dynamos=9)
-_NUM_OURS = dict(si=5, lwf=3, agem=21, agem_r=24, der=27, mean_er=23, multi_scale=9, dynamos_sgd=3)
-_NUM_FILLED_IN = dict(synergy=5, er=3)  # Ours, of methods that were published.
+_NUM_OURS = dict(si=5, lwf=3, agem=21, agem_r=24, der=27, mean_er=23, multi_scale=12, dynamos_sgd=4)
+_NUM_FILLED_IN = dict(synergy=5, er=3, dynamos=3)  # Ours, of methods that were published.
 _WITHOUT_MEMORY = {"sgd", "joint", "ewc_on", "si", "lwf", "dynamos_sgd"}
 _OWN_KEYS = dict(
     sgd=(), joint=(), er=(), agem=(), agem_r=(),
@@ -77,8 +77,9 @@ _OWN_KEYS = dict(
 _OWN_KEYS["synergy"] = (
     *_OWN_KEYS["mean_er"], "penalty_weight", "importance_decay", "importance_rate")
 _OWN_KEYS["dynamos_sgd"] = (
-    "width", "warmup", "keep_ratio", "policy_penalty", "policy_weight", "prototype_weight",
-    "policy_temperature", "bottleneck_ratio", "inference", "inference_threshold")
+    "width", "warmup_steps", "warmup_epochs", "keep_ratio", "policy_penalty", "policy_weight",
+    "prototype_weight", "policy_temperature", "bottleneck_ratio", "inference",
+    "inference_threshold")
 _OWN_KEYS["dynamos"] = (
     *_OWN_KEYS["dynamos_sgd"], "logit_weight", "label_weight", "policy_logit_weight")
 
@@ -104,9 +105,9 @@ def test_whole_rows():
   row = presets.preset("dynamos", "seq-mnist", 500)
   assert row == dict(
       source="dynamos", ours=False, reason="", learning_rate=0.07, batch_size=10,
-      replay_batch_size=10, num_epochs=1, width=32, warmup=True, keep_ratio=0.7, logit_weight=0.2,
-      label_weight=2.0, policy_logit_weight=0.2, policy_penalty=-500.0, policy_weight=0.5,
-      prototype_weight=0.3, policy_temperature=0.15, bottleneck_ratio=16, inference="threshold",
+      replay_batch_size=10, num_epochs=1, width=32, warmup_steps=10, warmup_epochs=0,
+      keep_ratio=0.7, logit_weight=0.2, label_weight=2.0, policy_logit_weight=0.2,
+      policy_penalty=-500.0, policy_weight=0.5, prototype_weight=0.3, policy_temperature=0.15, bottleneck_ratio=16, inference="threshold",
       inference_threshold=0.5)
 
 
@@ -190,6 +191,19 @@ def test_rows_that_were_filled_in():
     like, row = (presets.preset(method, each, buffer) for each in ("seq-cifar10", "seq-cifar100"))
     assert row["ours"] and row["reason"].startswith("the row of seq-cifar10, on cifar100")
     assert row == like | {key: row[key] for key in ("ours", "reason")}
+
+
+def test_rows_of_dynamos_that_were_not_published():
+  published, row = (presets.preset("dynamos", each, 1000) for each in ("seq-svhn", "seq-cifar100"))
+  ours = {"source": "ours", "ours": True, "reason": row["reason"], "num_epochs": 50}
+  assert row["reason"].endswith("on cifar100; the row of seq-svhn with 50 epochs: none was published")
+  assert row == published | ours
+  for method, stream, buffer in presets.combinations():
+    if method in ("dynamos", "dynamos_sgd"):
+      row = presets.preset(method, stream, buffer)
+      # Of a stream of one epoch ten steps are without agents, of any other ten epochs.
+      expected = (10, 0) if row["num_epochs"] == 1 else (0, 10)
+      assert (row["warmup_steps"], row["warmup_epochs"]) == expected
 
 
 def test_small_versions_of_streams_are_ours():

@@ -14,9 +14,18 @@ from socialized_learning.population import members
 
 _NUM_OUTPUTS, _NUM_IMAGES, _BATCH = 4, 24, 4
 _SHAPE = (3, 3, 1)
-_CLASSIFIER = classifiers.make_classifier(
+_MLP = classifiers.make_classifier(
     config_dict.create(kind="mlp", hidden_sizes=(5,), width=1), _NUM_OUTPUTS)
+_GATED = classifiers.make_classifier(
+    config_dict.create(kind="gated_resnet", width=2, has_agents=True, bottleneck_ratio=2,
+                       policy_temperature=0.15), _NUM_OUTPUTS,
+    inference=config_dict.create(mode="threshold", threshold=0.5))
+_HAVE_AGENTS = ("dynamos", "dynamos_sgd")  # Convolutions: members in a loop take long to compile.
 _ALL = pytest.mark.parametrize("name", list(learners.LEARNERS))
+
+
+def _classifier(name):
+  return _GATED if name in _HAVE_AGENTS else _MLP
 
 
 def _make(name):
@@ -26,7 +35,7 @@ def _make(name):
   values = presets.preset(name, stream, buffer or None) | {
       "buffer_size": 6, "replay_batch_size": 4, "memory_policy": "reservoir", "fidelity": "clean",
       "average_filters": False, "num_tasks": 2, "batch_size": _BATCH, "num_epochs": 1}
-  return learners.make(name, _CLASSIFIER, config_dict.ConfigDict(values), axis_name=None,
+  return learners.make(name, _classifier(name), config_dict.ConfigDict(values), axis_name=None,
                        images=jnp.zeros((1, *_SHAPE)), num_outputs=_NUM_OUTPUTS)
 
 
@@ -111,13 +120,13 @@ def test_learns_and_stays_finite(name, whole):
   walk, keys, state, metrics = whole(name)
   for path, leaf in jax.tree_util.tree_leaves_with_path((state, metrics)):
     assert np.isfinite(leaf).all(), path
-  start = walk.start(keys)
+  start, last = walk.start(keys), _classifier(name).head
   for head, net in _make(name).heads(state).items():
-    assert not np.array_equal(net.params["mlp/~/linear_1"]["w"],
-                              _make(name).heads(start)[head].params["mlp/~/linear_1"]["w"]), head
+    assert not np.array_equal(net.params[last]["w"],
+                              _make(name).heads(start)[head].params[last]["w"]), head
 
 
-@_ALL
+@pytest.mark.parametrize("name", [name for name in learners.LEARNERS if name not in _HAVE_AGENTS])
 def test_members_all_at_once_are_members_one_by_one(name, whole):
   _, keys, state, metrics = whole(name)
   walk = _Walk(_make(name), _loop)

@@ -3,9 +3,9 @@
 Kept apart from the tables, so that each number is written down once. The package applies them.
 """
 
-_POLICY = ("warmup", "keep_ratio", "policy_temperature", "bottleneck_ratio", "inference",
-           "inference_threshold", "policy_logit_weight", "policy_penalty", "policy_weight",
-           "prototype_weight")
+_POLICY = ("warmup_steps", "warmup_epochs", "keep_ratio", "policy_temperature",
+           "bottleneck_ratio", "inference", "inference_threshold", "policy_logit_weight",
+           "policy_penalty", "policy_weight", "prototype_weight")
 _MEMORY = ("replay_batch_size", "logit_weight", "label_weight", "policy_logit_weight")
 
 # Method -> the method it resembles, keys it has no use for, why the row is ours ("": it is not).

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from socialized_learning.data import sources
-from socialized_learning.data.sources import task_folders
 from tests.data.sources import files
 
 # Task -> classes; images of training and test.
