@@ -250,10 +250,11 @@ def check_finite(first_step: int, metrics: Mapping[str, np.ndarray]) -> None:
   if anywhere.any():
     place = int(np.argmax(anywhere))
     # The loss says more to a user than the terms it is made of.
-    name = min((name for name in bad if bad[name][place]), key=lambda n: (n != "loss", n))
+    name, *others = sorted((name for name in bad if bad[name][place]),
+                           key=lambda n: (n != "loss", n))
     values = np.ravel(metrics[name][place])
     is_bad = np.isinf(values) if name in OCCASIONAL else ~np.isfinite(values)
-    raise NonFiniteError(first_step + place, name, float(values[is_bad][0]))
+    raise NonFiniteError(first_step + place, name, float(values[is_bad][0]), others)
 
 
 def check_state(step: int, state: Any) -> None:

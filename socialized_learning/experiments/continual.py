@@ -19,6 +19,7 @@ from socialized_learning import streams
 from socialized_learning.agents import classifiers
 from socialized_learning.experiments import base
 from socialized_learning.experiments import continual_checks
+from socialized_learning.experiments import continual_examination
 from socialized_learning.experiments import continual_results
 from socialized_learning.experiments import continual_world
 from socialized_learning.learners import examination
@@ -47,7 +48,7 @@ class ContinualExperiment(base.FusedExperiment):
     stream = self._streams[0]
     axis_name = config.axis_name
     make_classifier = functools.partial(
-        classifiers.make_classifier, config.network, stream.num_outputs)
+        classifiers.make_classifier, config.network, stream.num_outputs, inference=config.inference)
     shape = (1, *self._images.train.images.shape[1:])
     learner = learners.make(
         config.method, make_classifier(axis_name=axis_name), continual_checks.settings(config, stream),
@@ -67,7 +68,9 @@ class ContinualExperiment(base.FusedExperiment):
                                             pads=self._room() > 1), axis_name=axis_name)
       self._border = {name: make_border(getattr(learner, f"{name}_task"), stream, self._over, axis_name)
                       for name in ("begin", "end") if getattr(learner, f"{name}_task")}
-    self._examine = make_examiner(make_classifier(), learner, stream, self._over)
+    self._examine = continual_examination.make_examiner(
+        make_classifier(), learner, stream, self._over)
+    self._probes = continual_examination.Probes(learner, stream, self._over)
     heads = jax.eval_shape(lambda: learner.heads(learner.init(jax.random.PRNGKey(0))))
     self.results = continual_results.Results(
         list(heads), config.population.size, len(stream.plan.task_ends), stream.num_outputs)
@@ -75,11 +78,13 @@ class ContinualExperiment(base.FusedExperiment):
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:
-    """Fills in how long the stream is; see the base class."""
+    """Fills in how long the stream is, and how it is cut into calls; see the base class."""
     del stored
     continual_checks.check_config(config)
     config = config.copy_and_resolve_references()
     config.training_steps = config.training_steps or len(continual_world.plan(config)[0].plan.index)
+    config.updates_per_call = config.updates_per_call or members.updates_per_call(
+        has_convolutions=config.network.kind != "mlp")
     return config
 
   @classmethod
@@ -173,8 +178,9 @@ class ContinualExperiment(base.FusedExperiment):
     self.results.from_arrays(snapshot_state["results"])
 
   def evaluate(self, *, global_step, rng, writer) -> dict[str, float]:
-    """Final average accuracies; the examinations themselves are part of training."""
+    """Final average accuracies, and the probes; examinations are part of training."""
     del global_step, rng, writer
+    self._probes.look(devices.first(self._state).members, self._world, self._streams)
     return self.results.final_metrics(self._streams[0])
 
   def counters(self) -> dict[str, np.ndarray]:
@@ -187,12 +193,14 @@ class ContinualExperiment(base.FusedExperiment):
     """What `summary.json` says about the stream."""
     del folder
     counters = self.counters()
-    return self.results.summary(self._config, self._streams[0], self._images.kind) | (
-        {"counters": counters} if counters else {})
+    return (self.results.summary(self._config, self._streams[0], self._images.kind)
+            | self._probes.reports | ({"counters": counters} if counters else {}))
 
   def write_artifacts(self, folder: run_folder.RunFolder) -> None:
-    """Writes `accuracy_matrix.csv`: a line per seed, head and setting."""
+    """Writes `accuracy_matrix.csv`, a line per seed, head and setting, and the probes' pictures."""
     folder.write_text("accuracy_matrix.csv", self.results.csv(self._config, self._streams[0]))
+    for name, picture in self._probes.pictures().items():
+      folder.write_bytes(f"{name}.png", picture)
 
   def print_results(self, summary: Mapping[str, Any]) -> None:
     """Prints the results of all heads."""
@@ -247,24 +255,6 @@ def make_border(cross: Any, stream: streams.Stream, over: Any, axis_name: str):
         state.members, examples.index, examples.view, examples.valid, constants["table"], keys))
 
   return jax.pmap(border, axis_name=axis_name, donate_argnums=0)
-
-
-def make_examiner(classifier: classifiers.Classifier, learner: learners.Learner,
-                  stream: streams.Stream, over: Any):
-  """Examines all heads of all members on one test set, on one device."""
-
-  @jax.jit
-  def examine(states, world, index, view, valid, outputs):
-    def one(state, table, index, view, valid):
-      show = lambda index, view: continual_world.show(
-          stream, world["test"], table, index, view, None)
-      return {head: examination.examine(classifier, net, show, world["test_labels"], index, view,
-                                        valid, outputs)
-              for head, net in learner.heads(state).items()}
-
-    return over(one)(states, world["table"], index, view, valid)
-
-  return examine
 
 
 @jax.jit

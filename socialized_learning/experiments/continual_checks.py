@@ -27,12 +27,14 @@ def check_config(config: config_dict.ConfigDict) -> None:
       "stream.name": streams.STREAMS,
       "data.name": sources.NAMES,
       "network.kind": classifiers.CLASSIFIERS,
+      "inference.mode": classifiers.INFERENCE_MODES,
       "population.mapping": members.MAPPINGS,
       "learner.fidelity": FIDELITIES,
       "evaluation.checkpoint": ("latest",),
       "best_model_eval_metric": ("",),
   })
-  checks.check_at_least_1(config, ("batch_size", "num_epochs", "population.size", "network.width"))
+  checks.check_at_least_1(config, ("batch_size", "num_epochs", "population.size", "network.width",
+                                  "network.bottleneck_ratio"))
   checks.check_not_negative(config, ("training_steps", "stream.seed", "learner.learning_rate",
                                      "learner.buffer_size", "evaluation.interval"))
   checks.check_layers(config, ("network.hidden_sizes",))
@@ -42,6 +44,7 @@ def check_config(config: config_dict.ConfigDict) -> None:
   require(not is_general or config.method not in _NEEDS_BORDERS,
           f"method={config.method!r} acts at the end of a task, and {config.stream.name} has none: "
           "choose another method or stream")
+  _check_agents(config)
   if "replay_batch_size" in config.learner:
     checks.check_at_least_1(config, ("learner.replay_batch_size",))
     require(config.learner.buffer_size >= 1, f"learner.buffer_size={config.learner.buffer_size}: "
@@ -63,12 +66,55 @@ def check_config(config: config_dict.ConfigDict) -> None:
           f"made of {source.name}")
 
 
+def _check_agents(config: config_dict.ConfigDict) -> None:
+  """Raises UserError for agents where there can be none, or for what they cannot be."""
+  network, inference, learner = config.network, config.inference, config.learner
+  trains_agents = "keep_ratio" in learner
+  require(not trains_agents or network.kind == "gated_resnet" and network.has_agents,
+          f"method={config.method!r} trains agents: use network.kind=gated_resnet and "
+          "network.has_agents=True")
+  require(trains_agents or not network.has_agents,
+          f"network.has_agents=True: {config.method} does not train agents, use False")
+  require(network.policy_temperature > 0,
+          f"network.policy_temperature={network.policy_temperature}: must be above 0")
+  require(0 <= inference.threshold <= 1,
+          f"inference.threshold={inference.threshold}: a probability is from 0 to 1")
+  if not trains_agents:
+    return
+  require(0 <= learner.keep_ratio <= 1,
+          f"learner.keep_ratio={learner.keep_ratio}: a share of the channels is from 0 to 1")
+  require(learner.policy_penalty <= 0,
+          f"learner.policy_penalty={learner.policy_penalty}: multiplies the reward of wrong "
+          f"answers and must not be above 0, use {-abs(learner.policy_penalty)}")
+  checks.check_not_negative(config, ("learner.warmup_steps", "learner.warmup_epochs"))
+  require(not (learner.warmup_steps and learner.warmup_epochs),
+          f"learner.warmup_steps={learner.warmup_steps} and learner.warmup_epochs="
+          f"{learner.warmup_epochs}: give one of them, and 0 for the other")
+
+
+def _check_warmup(config: config_dict.ConfigDict, stream: streams.Stream) -> None:
+  """Raises UserError for a warm-up that leaves the first task nothing, or the run."""
+  if "keep_ratio" not in config.learner:
+    return
+  steps = warmup_steps(config, stream)
+  for what, most in (("run", config.training_steps), ("first task", int(stream.plan.task_ends[0]))):
+    require(steps < most, f"a warm-up of {steps} steps (learner.warmup_steps, or warmup_epochs) "
+            f"covers the whole {what} of {most}: use less")
+
+
+def warmup_steps(config: config_dict.ConfigDict, stream: streams.Stream) -> int:
+  """How many steps all channels are kept: as given, or as many as the epochs given have."""
+  steps_of_epoch = int(stream.plan.task_ends[0]) // config.num_epochs
+  return config.learner.warmup_steps or config.learner.warmup_epochs * steps_of_epoch
+
+
 def check(config: config_dict.ConfigDict, stream: streams.Stream) -> None:
   """Raises UserError for a resolved configuration that cannot be run."""
   checks.check_run(config)
   steps = len(stream.plan.index)
   require(config.training_steps <= steps,
           f"training_steps={config.training_steps}: {config.stream.name} has {steps}, use 0 for all")
+  _check_warmup(config, stream)
 
 
 def settings(config: config_dict.ConfigDict, stream: streams.Stream) -> config_dict.ConfigDict:
@@ -76,4 +122,6 @@ def settings(config: config_dict.ConfigDict, stream: streams.Stream) -> config_d
   values = config.learner.to_dict() | {
       "num_tasks": len(stream.plan.task_ends), "batch_size": config.batch_size,
       "num_epochs": config.num_epochs}
+  if "keep_ratio" in config.learner:
+    values["warmup_steps"] = warmup_steps(config, stream)
   return config_dict.ConfigDict(values)

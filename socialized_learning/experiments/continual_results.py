@@ -130,10 +130,15 @@ class Results:
 def changed_values(config: config_dict.ConfigDict) -> dict[str, dict[str, Any]]:
   """Values that are not the preset's: name -> preset, and given."""
   changed = {}
-  for name, value in config.preset_values.items():
-    given = config[name] if name in ("batch_size", "num_epochs") else config.learner[name]
-    if given != value:
-      changed[name] = {"preset": value, "given": given}
+
+  def compare(preset, given, group):
+    for name, value in preset.items():
+      if isinstance(value, config_dict.ConfigDict):
+        compare(value, given[name], f"{name}." if name != "learner" else "")
+      elif given[name] != value:
+        changed[group + name] = {"preset": value, "given": given[name]}
+
+  compare(config.preset_values, config, "")
   return changed
 
 

@@ -102,7 +102,7 @@ def _with(shape, **places):
     ({"speed": _with(4, nan=3)}, 13, "speed", "nan"),
     # The first step counts, wherever in the array and whichever metric it is.
     ({"loss": _with(4, nan=3), "each": _with((4, 2, 3), inf=(1, 1, 2))}, 11, "each", "inf"),
-    # At the same step it is the loss that is named, else the first by name.
+    # At the same step it is the loss that is named first, else the first by name.
     ({"a": _with((4, 2), nan=(1, 0)), "loss": _with(4, inf=1)}, 11, "loss", "inf"),
     ({"b": _with(4, inf=1), "a": _with((4, 2), nan=(1, 0))}, 11, "a", "nan"),
     # Occasional metrics may be absent, not infinite.

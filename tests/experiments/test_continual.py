@@ -127,6 +127,8 @@ _METHODS = ("agem,seq-mnist5k,200", "agem_r,mnist5k-360,200", "clser,seq-mnist5k
 def test_methods_and_streams(line, tmp_path, sweep):
   folder = tmp_path / "run"
   options = () if "360" in sweep else ("--config.stream.num_tasks=2",)
+  if sweep.startswith("multi_scale"):
+    options += ("--config.network.width=4",)  # Of the network of Dynamos.
   result = _start(line, folder, *options, sweep=sweep).wait()
   assert result.status == 0 and not result.stderr, result
   summary = _summary(folder)
@@ -147,6 +149,29 @@ def test_methods_and_streams(line, tmp_path, sweep):
     assert summary["heads"]["working"]["class_il"]["forgetting"] == [None]
 
 
+def test_dynamos_leaves_what_its_agents_keep(line, tmp_path):
+  folder = tmp_path / "run"
+  # Past the warm-up of ten steps.
+  result = _start(line, folder, "--config.training_steps=20", "--config.stream.num_tasks=2",
+                  "--config.network.width=2", sweep="dynamos,seq-mnist5k,500").wait()
+  assert result.status == 0 and not result.stderr, result
+  assert "network.width=2, given (preset: 32)" in result.stdout
+  summary = _summary(folder)
+  found = summary["sparsity"]
+  keep_rate = np.array(found["keep_rate"]["thresholded"])
+  assert keep_rate.shape == (1, 4) and (0 <= keep_rate).all() and (keep_rate <= 1).all()
+  profiles, cosine = np.array(found["profiles"][0]), np.array(found["overlap"]["cosine"][0], float)
+  assert profiles.shape == (4, 4 * 4) and cosine.shape == (4, 4)
+  # Two tasks of two digits, a hundred test images each.
+  np.testing.assert_allclose(profiles.reshape(4, 4, 4).mean(axis=(0, 2)), keep_rate[0], atol=1e-3)
+  np.testing.assert_allclose(np.diagonal(cosine), 1)
+  macs = found["macs"]
+  assert macs["dense"] - macs["dense_gated"] < macs["thresholded"][0] < macs["dense"]
+  assert (folder / "sparsity.png").read_bytes().startswith(b"\x89PNG")
+  rows = cli.lines(folder / "metrics.jsonl")
+  assert rows[0]["label_loss"] >= 0 and 0 <= rows[0]["keep_rate"] <= 1
+
+
 _WRONG = {
     "chess,rot-mnist5k,200": ((), ("no method 'chess'", "clser")),
     "er,chess,200": ((), ("no stream 'chess'", "rot-mnist5k")),
@@ -163,6 +188,19 @@ _WRONG = {
     "sgd,seq-mnist5k": (("--config.stream.validation=1.5",), ("validation=1.5",)),
     "synergy,rot-mnist5k,200": (("--config.learner.importance_rate=1.5",),
                                 ("importance_rate=1.5", "from 0 to 1")),
+    "dynamos,seq-mnist5k,500": (
+        ("--config.training_steps=10",), ("warm-up of 10 steps", "whole run of 10")),
+    "dynamos,seq-mnist5k,1000": (
+        ("--config.learner.warmup_epochs=1",), ("warmup_epochs=1", "give one")),
+    "dynamos,seq-mnist5k,2000": (
+        ("--config.learner.policy_penalty=200.0",), ("policy_penalty=200", "-200.0")),
+    "dynamos,mnist5k-360,100": (("--config.network.kind=mlp",), ("trains agents", "gated_resnet")),
+    "dynamos,mnist5k-360,200": (("--config.inference.mode=guess",), ("threshold, sample",)),
+    "dynamos,mnist5k-360,500": (
+        ("--config.learner.warmup_epochs=1", "--config.learner.warmup_steps=0"),
+        ("warm-up of 243 steps", "whole run of 243")),
+    "multi_scale,seq-mnist5k,500": (
+        ("--config.network.has_agents=True",), ("does not train agents",)),
     "si,seq-mnist5k": (("--config.population.mapping=treasure",), ("auto, vmap, loop",)),
 }
 
