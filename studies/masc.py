@@ -81,7 +81,7 @@ def page(names: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> st
   for name in names:
     found = [summaries[_name(name, seed)] for seed in range(_SETS[name])]
     parts += ["", f"## {name}", "", _about(name, found), "", _methods(found, "methods"), "",
-              "The same grown agents, by who answers:", "", _methods(found, "gates"), "",
+              _gains(found), "", "The same grown agents, by who answers:", "", _methods(found, "gates"), "",
               "Agent by agent (seed 0), before and after:", "", _agents(found[0]), "",
               _exchange(found[0])]
   parts += ["", "## CIFAR-100, the whole of it", "",
@@ -110,6 +110,17 @@ def _methods(found: Sequence[Mapping[str, Any]], which: str) -> str:
   cell = lambda method, column: _mean([summary[which][method][column] for summary in found])
   return runs.table(["", *_COLUMNS.values()], [
       [method, *(cell(method, column) for column in _COLUMNS)] for method in found[0][which]])
+
+
+def _gains(found: Sequence[Mapping[str, Any]]) -> str:
+  """What growing gains over others, seed by seed."""
+  others = ("collaboration only", "joint training", "isolated specialists")
+  gain = lambda other, column: _mean([
+      summary["methods"]["MASC"][column] - summary["methods"][other][column] for summary in found])
+  return "MASC less others on the same seeds: " + "; ".join(
+      f"{other}: " + ", ".join(f"{_COLUMNS[column]} {gain(other, column)}"
+                               for column in ("expert", "general", "average"))
+      for other in others) + "."
 
 
 def _mean(values: Sequence[float | None]) -> str:

@@ -8,6 +8,8 @@ import os
 import shutil
 import tempfile
 
+from tests import quick
+
 # More threads than cores: with one thread a core the devices' collectives wait for each other for
 # ever; the timeout lets such a hang end as a failure.
 os.environ.setdefault("PJRT_NPROC", "16")
@@ -15,9 +17,7 @@ os.environ["XLA_FLAGS"] = " ".join([
     os.environ.get("XLA_FLAGS", ""),
     "--xla_force_host_platform_device_count=4",
     "--xla_cpu_collective_call_terminate_timeout_seconds=120",
-    # Tests compile far more than they compute.
-    "--xla_backend_optimization_level=0",
-    "--xla_llvm_disable_expensive_passes=true",
+    *quick.FLAGS,
 ]).strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
 

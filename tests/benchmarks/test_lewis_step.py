@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,9 +21,6 @@ from socialized_learning.games import views
 
 SMALL = ("--batch=6 --input=9 --vocab=5 --length=2 --speaker_hidden=4 --listener_hidden=7 "
          "--projection=8 --pairs=3").split()
-# Everything here runs once or twice: compiling it fast matters more than running it fast.
-QUICK = {"xla_backend_optimization_level": 0}
-quick_jit = functools.partial(jax.jit, compiler_options=QUICK)
 
 
 def _config(arguments):
@@ -79,16 +75,16 @@ def test_the_baseline_plays_the_same_game():
   view = views.make_view(inputs, {}, None, noise=0.0, axis_name=None)
   actions = np.random.default_rng(2).integers(0, 5, (6, 2)).astype(np.int32)
   game, engine_loss = _engine_loss(config, view, actions)
-  init = quick_jit(lambda key: game.init(key, view))
+  init = jax.jit(lambda key: game.init(key, view))
   pair, other = init(jax.random.PRNGKey(0)), init(jax.random.PRNGKey(1))
-  (loss, metrics), grads = quick_jit(jax.value_and_grad(engine_loss, has_aux=True))(
+  (loss, metrics), grads = jax.jit(jax.value_and_grad(engine_loss, has_aux=True))(
       pair, other.speaker)
 
   def plain_loss(speaker, listener):
     target = _plain_speaker(other.speaker)
     return lewis_baseline.pair_loss(speaker, listener, target, inputs, config, actions=actions)
 
-  (plain, logged), plain_grads = quick_jit(
+  (plain, logged), plain_grads = jax.jit(
       jax.value_and_grad(plain_loss, argnums=(0, 1), has_aux=True))(
           _plain_speaker(pair.speaker), _plain_listener(pair.listener))
   np.testing.assert_allclose(plain, loss, rtol=1e-5)
@@ -106,7 +102,7 @@ def test_the_baseline_starts_alike():
   assert size(initial(lewis_baseline.init_speaker)) == 1_333_500
   assert size(initial(lewis_baseline.init_listener)) == 1_727_176
   small = _config(["--speaker_hidden=50", "--vocab=500"])
-  speaker = quick_jit(lambda: lewis_baseline.init_speaker(key, 400, small))()
+  speaker = jax.jit(lambda: lewis_baseline.init_speaker(key, 400, small))()
   # A normal distribution cut off at two deviations is narrower by 0.8796.
   np.testing.assert_allclose(speaker["adapter"]["w"].std(), 0.8796 / 20, rtol=0.02)
   np.testing.assert_allclose(speaker["embed"].std(), 0.8796, rtol=0.03)
@@ -117,7 +113,7 @@ def test_an_update_of_the_baseline():
   config, inputs = _config([*SMALL, "--length=1"]), _inputs(SMALL)
   update = lewis_baseline.make_update(config)
 
-  @quick_jit
+  @jax.jit
   def first_update(key):
     speaker = lewis_baseline.new_speaker(key, 9, config)
     listener = lewis_baseline.new_listener(key, 9, config)
@@ -165,7 +161,7 @@ def test_no_array_of_all_pairs_of_games_and_features():
   written = {name: _shapes(program.as_text(), r"tensor<((?:\d+x)+)", "x")
              for name, program in lowered.items()}
   assert differences in written["baseline"]
-  compiled = lowered["engine"].compile(QUICK)
+  compiled = lowered["engine"].compile()
   arrays = written["engine"] | _shapes(compiled.as_text(), r"\b[a-z]+\d*\[(\d[\d,]*)\]", ",")
   assert (2, 256, 256) in arrays  # The scores of both pairs.
   assert max(np.prod(shape) for shape in arrays) < np.prod(differences) / 4
@@ -174,10 +170,8 @@ def test_no_array_of_all_pairs_of_games_and_features():
 
 def _run(*arguments):
   """The JSON lines of a run of the command line."""
-  flags = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
-  done = subprocess.run(
-      [sys.executable, "-m", "benchmarks.lewis_step", *arguments],
-      env=os.environ | {"XLA_FLAGS": flags}, capture_output=True, text=True, check=True)
+  done = subprocess.run([sys.executable, "-m", "benchmarks.lewis_step", *arguments],
+                        capture_output=True, text=True, check=True)
   return [json.loads(line) for line in done.stdout.splitlines()]
 
 

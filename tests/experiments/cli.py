@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from socialized_learning.platform import checkpoints
+from tests import quick
 
 ROOT = pathlib.Path(__file__).parents[2]
 RECIPE = ROOT / "socialized_learning/configs/lewis_config.py"
@@ -94,7 +95,7 @@ class CommandLine:
     self._count += 1
     output = self.folder.parent / f"{self.folder.name}-{self._count}.out"
     process = self._context.Process(
-        target=_in_fork, args=(argv, environment(self._cache, devices, quick=True), self.folder, output))
+        target=_in_fork, args=(argv, environment(self._cache, devices), self.folder, output))
     process.start()
     return Command(process, output)
 
@@ -103,13 +104,10 @@ class CommandLine:
     return self.start(*options, **kwargs).wait()
 
 
-def environment(cache: pathlib.Path, devices: int, quick: bool) -> dict[str, str]:
+def environment(cache: pathlib.Path, devices: int) -> dict[str, str]:
   """What a command finds in its environment beside what is there."""
-  flags = [f"--xla_force_host_platform_device_count={devices}"]
-  if quick:
-    flags += ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
   return {
-      "XLA_FLAGS": " ".join(flags),
+      "XLA_FLAGS": " ".join([f"--xla_force_host_platform_device_count={devices}", *quick.FLAGS]),
       "JAX_COMPILATION_CACHE_DIR": str(cache),
   }
 
@@ -129,13 +127,12 @@ def _in_fork(argv: list[str], variables: Mapping[str, str], folder: pathlib.Path
   sys.exit(USES_TENSORFLOW if "tensorflow" in sys.modules else status)
 
 
-def spawn(*options: str, cache: pathlib.Path, devices: int = 1, quick: bool = False
-         ) -> subprocess.Popen:
+def spawn(*options: str, cache: pathlib.Path, devices: int = 1) -> subprocess.Popen:
   """Starts `python -m socialized_learning.main` with the debug sweep, see `CommandLine.start`."""
   variables = {name: value for name, value in os.environ.items() if name != "PJRT_NPROC"}
   return subprocess.Popen(
       [sys.executable, "-m", "socialized_learning.main", f"--config={RECIPE}:debug",
-       *map(str, options)], cwd=ROOT, env=variables | environment(cache, devices, quick), text=True,
+       *map(str, options)], cwd=ROOT, env=variables | environment(cache, devices), text=True,
       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

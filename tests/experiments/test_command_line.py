@@ -177,7 +177,7 @@ def _two_processes(cache, folder):
     port = free.getsockname()[1]
   return [cli.spawn(*_RUN, f"--workdir={folder}", "--config.distributed.num_processes=2",
                     f"--config.distributed.coordinator=127.0.0.1:{port}",
-                    f"--config.distributed.process_id={index}", cache=cache, devices=2, quick=True)
+                    f"--config.distributed.process_id={index}", cache=cache, devices=2)
           for index in range(2)]
 
 
@@ -306,9 +306,9 @@ def test_constant_messages_of_one_pair(line, tmp_path):
   assert summary["test"]["edit_distance"] is None and summary["test"]["message_entropy"] == 0
 
 
-def _threaded(cache, *options, quick=False):
+def _threaded(cache, *options):
   """Starts a run that is validated in a second thread."""
-  return cli.spawn("--jaxline_mode=train_eval_multithreaded", *options, cache=cache, quick=quick)
+  return cli.spawn("--jaxline_mode=train_eval_multithreaded", *options, cache=cache)
 
 
 def test_validation_in_a_second_thread(cache, tmp_path):
@@ -317,7 +317,7 @@ def test_validation_in_a_second_thread(cache, tmp_path):
   (bad / "checkpoints/best").touch()  # The second thread cannot save there.
   processes = [_threaded(cache, f"--workdir={good}"),
                _threaded(cache, f"--workdir={bad}", "--config.training_steps=1000000"),
-               _threaded(cache, *_diverging(worse), quick=True)]
+               _threaded(cache, *_diverging(worse))]
   results = cli.ends(processes)
   assert results[0].status == 0, results[0]
   valid = [row for row in cli.lines(good / "metrics.jsonl") if row["split"] == "valid"]

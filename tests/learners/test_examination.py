@@ -16,7 +16,7 @@ def _says(images):
   return classifiers.Classification(images, images), {}
 
 
-_CLASSIFIER = classifiers.Classifier(None, lambda net, images, is_training: _says(images))
+_CLASSIFIER = classifiers.Classifier(None, lambda net, images, is_training, key: _says(images))
 
 
 def _examine(logits, labels, valid, outputs=_ALL):

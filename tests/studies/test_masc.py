@@ -1,0 +1,85 @@
+"""The page of the study of socialized learning, from made-up summaries."""
+
+import pytest
+
+from studies import masc
+
+_METHODS = ("isolated specialists", "joint training", "collaboration only", "MASC")
+_AGENTS = 2
+
+
+def _numbers(value):
+  return {column: value for column in masc._COLUMNS}
+
+
+def _summary(job):
+  """Of the first seed MASC is 90 and all others 80; of each further seed MASC is 2 and they 1 more."""
+  seed = int(job.options[1].rpartition("=")[2])
+  sent = lambda stage, total: {"stage": stage, "images": total, "outputs": 0, "weights": 0, "total": total}
+  each = lambda value: [value, value + 2.0]
+  return {
+      "data": {"name": job.name, "kind": "real", "training_images": [7, 7], "held_out": 2,
+               "test_images": 10},
+      "network": {"width_divisor": 8, "hidden_size": 16}, "num_agents": _AGENTS,
+      "classes": [[0, 1], [2, 3]], "stages": [{"name": "specialists", "epochs": 3}],
+      "wall_seconds": 100.0 + seed, "device_kind": "cpu",
+      "methods": {method: _numbers(90.0 + 2 * seed if method == "MASC" else 80.0 + seed)
+                  for method in _METHODS},
+      "gates": {"lse": _numbers(70.0), "margin": _numbers(90.0)},
+      "before": {"expert": each(60.0)},
+      "after": {"expert": each(61.0), "general": each(62.0),
+                "directionality": {"column": each(1.0), "gain": each(3.0)},
+                "gate": {"own_to_expert": each(10.0), "others_to_student": each(20.0),
+                         "oracle": each(95.0)}},
+      "exchange": [sent("specialists", 0), sent("collaboration", 3 * 2**19)]}
+
+
+@pytest.fixture(name="study")
+def _study(monkeypatch, tmp_path):
+  """(flags) -> (jobs by name, lines of the page), with made-up runs."""
+  def run(*flags):
+    jobs, page = {}, tmp_path / "page.md"
+
+    def run_all(asked, folder, *, num_processes):
+      del folder, num_processes
+      jobs.update((job.name, job) for job in asked)
+      return {job.name: _summary(job) for job in asked}
+
+    monkeypatch.setattr(masc.runs, "run_all", run_all)
+    assert masc.main([f"--page={page}", *flags]) == 0
+    return jobs, page.read_text(encoding="utf-8").splitlines()
+
+  return run
+
+
+def test_runs(study):
+  jobs, _ = study("--data=here")
+  assert sorted(jobs) == sorted([*(f"mnist5k-{seed}" for seed in range(5)),
+                                 *(f"emoji-{seed}" for seed in range(3)), "cifar100-0"])
+  assert jobs["emoji-2"].options[0].endswith("masc_config.py:emoji")
+  options = jobs["cifar100-0"].options
+  assert {"--config.data.dir=here", "--config.network.width_divisor=8"} <= set(options)
+  jobs, page = study()  # Nothing to find CIFAR-100 in.
+  assert "cifar100-0" not in jobs and "## cifar100" not in page
+
+
+def test_page(study):
+  _, page = study("--data=here")
+  # Seeds 0 to 4: means 94 and 82, errors 2 and 1 times those of 0 ... 4.
+  assert "| MASC | " + " | ".join(["94.0 ± 1.4"] * 6) + " |" in page
+  assert "| joint training | " + " | ".join(["82.0 ± 0.7"] * 6) + " |" in page
+  gains = [line for line in page if line.startswith("MASC less others")]
+  assert "joint training: Expert 12.0 ± 0.7, General 12.0 ± 0.7" in gains[0]
+  assert "joint training: Expert 10.0, General 10.0" in gains[2]  # One seed.
+  agents = page.index("| agent | Expert before | Expert | General | lead | over the student | own "
+                      "to expert | others to student | oracle |")
+  assert page[agents + 3] == "| 1 | 62.0 | 63.0 | 64.0 | 3.0 | 5.0 | 12.0 | 22.0 | 97.0 |"
+  assert "Sent between agents, MiB: specialists 0.0, collaboration 1.5." in page
+  about = [line for line in page if line.startswith("cifar100-0 (real)")]
+  assert "**A reduced setting**" in about[0] and "1 seed, 100 s a run on cpu" in about[0]
+
+
+def test_a_set_that_is_not_there(capsys):
+  with pytest.raises(SystemExit) as ended:
+    masc.main(["--sets=chess"])
+  assert ended.value.code == 2 and "mnist5k, emoji, cifar100" in capsys.readouterr().err
