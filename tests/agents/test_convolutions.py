@@ -10,6 +10,7 @@ import pytest
 
 from socialized_learning.agents import convolutions
 from socialized_learning.agents import heads
+from socialized_learning.agents import layers
 
 _INPUTS = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
 
@@ -41,6 +42,20 @@ def test_numbers_and_gradients_are_those_of_haikus_convolution(with_bias):
   np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
   jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), grads,
                expected_grads)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("height, width", [(1, 1), (2, 2), (2, 4), (3, 3)])
+def test_an_image_of_any_size_is_convolved_alike(height, width, stride):
+  """Those smaller than the kernel are matrix products of patches."""
+  layer = hk.without_apply_rng(hk.transform(
+      lambda x: layers.TorchConv2D(5, 3, stride=stride, name="conv")(x)))
+  x = np.random.default_rng(0).normal(size=(2, height, width, 4)).astype(np.float32)
+  params = layer.init(jax.random.PRNGKey(0), x)
+  expected = jax.lax.conv_general_dilated(
+      x, params["conv"]["w"], (stride, stride), [(1, 1), (1, 1)],
+      dimension_numbers=("NHWC", "HWIO", "NHWC"))
+  np.testing.assert_allclose(layer.apply(params, x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_initial_parameters_are_those_of_haikus_convolution():
