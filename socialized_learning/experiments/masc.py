@@ -135,15 +135,19 @@ class MascExperiment(base.FusedExperiment):
         self._state = self._cross(stage, begun, rng)
 
   def _score(self, stage: stages_lib.Stage) -> np.ndarray:
-    """Accuracy in percent on held-out images: of agents [N] on their own, else [] on all."""
+    """Accuracy in percent on held-out images: of agents [N] on their own, else [] on all.
+
+    Federated agents [N] have that of their mean on all: they are kept together.
+    """
     parts = devices.first(self._state).parts
     asked = {part: parts[part] for part in (stage.part, stage.backbone) if part}
     held_out = self._world.held_out
     said = self._examine(asked, self._world.train.images[held_out])[stage.part]
     labels = self._world.train.labels[held_out]
     right = said.argmax(axis=-1) == labels
-    if not stage.is_population:
-      return np.float32(100 * right.mean())
+    if right.ndim == 1:
+      agents = (self._design.num_agents,) if stage.is_population else ()
+      return np.full(agents, 100 * right.mean(), np.float32)
     own = self._world.owner(labels) == np.arange(len(right))[:, None]
     return (100 * (right & own).sum(axis=-1) / own.sum(axis=-1)).astype(np.float32)
 

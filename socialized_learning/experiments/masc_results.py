@@ -135,7 +135,7 @@ def _methods(found: _Examined, gate: str) -> dict[str, Any]:
       methods["specialists, energy gate"] = everyone(np.asarray(gates.specialists(
           "specialists", found.said["specialists"], nobody).logits))
   if found.has("federated"):
-    methods["federated averaging"] = everyone(found.said["federated"][0])
+    methods["federated averaging"] = everyone(found.said["federated"])
   if found.has("joint"):
     methods["joint training"] = everyone(found.said["joint"])
   if found.has("joint_experts"):

@@ -21,6 +21,7 @@ def make_examiner(design: training.Design) -> Callable[..., dict[str, np.ndarray
 
   Returns:
     (parts by name, images uint8 [n, …]) -> logits of each part: [N, n, C] of agents, else [n, C].
+    Of `federated` agents it is their mean that is asked, [n, C], wherever they are between two.
     Heads without a backbone of their own, `experts` and `joint_experts`, are asked with that of
     `student` and `joint`, which must be among the parts.
   """
@@ -28,9 +29,12 @@ def make_examiner(design: training.Design) -> Callable[..., dict[str, np.ndarray
   @jax.jit
   def ask(parts, images):
     shown, said = design.show(images, None), {}
-    for part in ("specialists", "federated"):
-      if part in parts:
-        said[part] = training.say(design.narrow, parts[part], shown, design.over)
+    if "specialists" in parts:
+      said["specialists"] = training.say(
+          design.narrow, parts["specialists"], shown, design.over)
+    if "federated" in parts:
+      said["federated"] = training.say_alone(
+          design.narrow, training.federated(parts["federated"]), shown)
     for part, heads in (("student", "experts"), ("joint", "joint_experts")):
       if part not in parts:
         continue

@@ -236,11 +236,13 @@ def teachers_say(design: Design, stage: Stage, state: TrainState, images: chex.A
 
 def say(vgg: Vgg, agents: Pupil, images: chex.Array, over: Callable) -> chex.Array:
   """What every agent [N] says of images in evaluation mode, [N, B, C]."""
-  def one(pupil):
-    seen, _ = vgg.backbone(Net(pupil.params["backbone"], pupil.stats), images, is_training=False)
-    return vgg.head(pupil.params["head"], seen.features)
+  return over(lambda agent: say_alone(vgg, agent, images))(agents)
 
-  return over(one)(agents)
+
+def say_alone(vgg: Vgg, whole: Pupil | Net, images: chex.Array) -> chex.Array:
+  """What a network with a backbone and a head says of images in evaluation mode, [B, C]."""
+  seen, _ = vgg.backbone(Net(whole.params["backbone"], whole.stats), images, is_training=False)
+  return vgg.head(whole.params["head"], seen.features)
 
 
 def frozen_views(design: Design, stage: Stage, state: TrainState, images: chex.Array,
@@ -263,10 +265,22 @@ def _features(design: Design, net: Net, images: chex.Array) -> chex.Array:
   return design.wide.backbone(net, images, is_training=False)[0].features
 
 
+def federated(agents: Pupil) -> Net:
+  """The mean of all agents [N, …], one network; its statistics are those of what all have seen."""
+  mean = lambda tree: jax.tree.map(lambda x: x.mean(axis=0), tree)
+  stats = {}
+  for module, own in agents.stats.items():
+    pooled = mean(own)
+    between = jnp.square(own["mean"] - pooled["mean"]).mean(axis=0)
+    stats[module] = pooled | {"var": pooled["var"] + between}
+  return Net(mean(agents.params), stats)
+
+
 def _averaged(agents: Pupil, is_time: chex.Array) -> Pupil:
   """All agents become their mean where it is time; each starts a new momentum."""
-  mean = lambda x: jnp.where(is_time, jnp.broadcast_to(x.mean(axis=0), x.shape), x)
-  return Pupil(jax.tree.map(mean, agents.params), jax.tree.map(mean, agents.stats),
+  whole = federated(agents)
+  become = lambda new, old: jax.tree.map(lambda x, y: jnp.where(is_time, x, y), new, old)
+  return Pupil(become(whole.params, agents.params), become(whole.stats, agents.stats),
                jax.tree.map(lambda x: jnp.where(is_time, 0, x).astype(x.dtype), agents.momentum))
 
 

@@ -167,6 +167,21 @@ def test_federated_agents_begin_alike_and_meet_every_other_step(society):
   assert spread(together) == 0
 
 
+def test_the_federated_network_has_seen_what_all_have(society):
+  """Its statistics are those of the agents' values put together, by the law of total variance."""
+  values = np.random.default_rng(0).normal(size=(2, 50, 5)) * [[[1.]], [[3.]]] + [[[0.]], [[5.]]]
+  stats = {"norm": {"mean": jnp.asarray(values.mean(axis=1)), "var": jnp.asarray(values.var(axis=1))}}
+  agents = society.step("federated")[0].parts["federated"]._replace(stats=stats)
+  whole = training.federated(agents)
+  np.testing.assert_allclose(whole.stats["norm"]["mean"], values.mean(axis=(0, 1)), rtol=1e-5)
+  np.testing.assert_allclose(whole.stats["norm"]["var"], values.var(axis=(0, 1)), rtol=1e-5)
+  jax.tree.map(lambda mean, each: np.testing.assert_allclose(mean, np.mean(each, axis=0), atol=1e-6),
+               whole.params, agents.params)
+  said = answers.make_examiner(society.design)(
+      {"federated": agents}, np.zeros((3, 28, 28, 1), np.uint8))
+  assert said["federated"].shape == (3, 4)
+
+
 def test_the_best_is_kept_and_taken(society):
   stage = society.stages["specialists"]
   once, _ = society.step("specialists")

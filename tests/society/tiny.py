@@ -22,7 +22,7 @@ def make_vgg(size: int, num_inputs: int, num_outputs: int) -> Vgg:
     first, second = jax.random.split(key)
     params = {"block_0": jax.random.normal(first, (num_inputs, size)) / num_inputs**0.5,
               "block_1": jax.random.normal(second, (size, size)) / size**0.5}
-    return Net(params, {"mean": jnp.zeros(size)})
+    return Net(params, {"norm": {"mean": jnp.zeros(size), "var": jnp.ones(size)}})
 
   def backbone(net, x, *, is_training, weights=None, first_block=0):
     del weights
@@ -33,10 +33,10 @@ def make_vgg(size: int, num_inputs: int, num_outputs: int) -> Vgg:
       x = jnp.tanh(x @ net.params[f"block_{block}"])
     features = x[:, 0, 0]
     if not is_training:
-      return Seen(features - net.stats["mean"], tuple(inputs)), net.stats
+      return Seen(features - net.stats["norm"]["mean"], tuple(inputs)), net.stats
     mean = features.mean(axis=0)
-    moved = _DECAY * net.stats["mean"] + (1 - _DECAY) * jax.lax.stop_gradient(mean)
-    return Seen(features - mean, tuple(inputs)), {"mean": moved}
+    moved = _DECAY * net.stats["norm"]["mean"] + (1 - _DECAY) * jax.lax.stop_gradient(mean)
+    return Seen(features - mean, tuple(inputs)), {"norm": net.stats["norm"] | {"mean": moved}}
 
   def init_head(key):
     return {"linear": {"w": jax.random.normal(key, (size, num_outputs)) / size**0.5,
