@@ -10,7 +10,7 @@ from studies import runs
 
 SEEDS = 5
 SETTINGS = {"seq-mnist": "class_il", "perm-mnist": "domain_il", "rot-mnist": "domain_il",
-            "mnist-360": "general"}
+            "mnist-360": "general", "seq-cifar100": "class_il", "gcil-cifar100-unif": "general"}
 _RECIPE = "socialized_learning/configs/continual_config.py"
 
 Summaries = Mapping[str, Mapping[str, Any]]  # By the name of the run.
@@ -21,7 +21,7 @@ def parse(study: str, description: str, streams: Sequence[str], arguments: Seque
   """The flags of a study on these streams; exits with status 2 for wrong ones."""
   parser = argparse.ArgumentParser(prog=f"python -m studies.{study}", description=description,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument("--data", required=True, help="folder that holds MNIST")
+  parser.add_argument("--data", required=True, help="folder that holds the images")
   parser.add_argument("--streams", default=",".join(streams), help="those to run (all)")
   parser.add_argument("--runs", type=pathlib.Path, default="runs/study_mnist")
   parser.add_argument("--processes", type=int, default=2)
@@ -40,11 +40,11 @@ def name(stream: str, method: str, slots: int, variant: str = "") -> str:
 
 
 def job(flags: argparse.Namespace, stream: str, method: str, slots: int, variant: str = "",
-        options: Sequence[str] = ()) -> runs.Job:
-  """A run of all seeds; a variant has options of its own."""
+        options: Sequence[str] = (), seeds: int = SEEDS) -> runs.Job:
+  """A run of all seeds at once; a variant has options of its own."""
   sweep = ",".join([method, stream, *([str(slots)] if slots else [])])
   return runs.Job(name(stream, method, slots, variant), flags.steps, (
-      f"--config={_RECIPE}:{sweep}", f"--config.population.size={SEEDS}",
+      f"--config={_RECIPE}:{sweep}", f"--config.population.size={seeds}",
       f"--config.data.dir={flags.data}", "--config.log_train_data_interval=1000", *options))
 
 

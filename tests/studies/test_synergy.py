@@ -39,15 +39,20 @@ def _made(monkeypatch, tmp_path):
 
   monkeypatch.setattr(continual.runs, "run_all", run_all)
   page = tmp_path / "page.md"
-  assert synergy.main(["--data=here", f"--page={page}", "--streams=rot-mnist,seq-mnist"]) == 0
+  assert synergy.main(["--data=here", f"--page={page}", "--streams=rot-mnist,seq-mnist,seq-cifar100"]) == 0
   return jobs, page.read_text().splitlines()
 
 
 def test_runs(made):
   jobs, _ = made
-  assert len(jobs) == 5 * len(synergy.ARMS)
+  assert len(jobs) == 5 * len(synergy.ARMS) + len(synergy.REDUCED_ARMS)
   assert "--config.learner.ema_decay=0.0" in jobs["rot-mnist-synergy-1000-no_average"].options
   assert jobs["seq-mnist-mean_er-200"].options[0].endswith(":mean_er,seq-mnist,200")
+  reduced = jobs["seq-cifar100-synergy-500-no_filters"].options
+  assert {"--config.learner.average_filters=False", "--config.learner.ema_decay=0.99",
+          "--config.network.width=16", "--config.num_epochs=2", "--config.population.size=2"
+         } <= set(reduced)
+  assert not any("ema_decay" in option for option in jobs["seq-cifar100-er-500"].options)
   # What the other study made is used, not made again.
   flags = argparse.Namespace(data="here", steps=None)
   for method in ("er", "derpp", "clser"):
@@ -60,10 +65,12 @@ def test_page(made):
   _, page = made
   of = lambda title: [line for line in page if line.startswith(f"| {title} |")]
   assert of("ER")[0] == "| ER | 62.00 ± 0.71 | - | 85.01 | - | - | synergy |"
-  assert of("CLS-ER")[-1] == "| CLS-ER | 74.00 ± 0.71 | 73.00 ± 0.71 | 92.05 | - | - | synergy |"
+  assert of("CLS-ER")[4] == "| CLS-ER | 74.00 ± 0.71 | 73.00 ± 0.71 | 92.05 | - | - | synergy |"
   assert of("SYNERGy")[1] == (
       "| SYNERGy | 78.00 ± 1.41 | 77.00 ± 1.41 | - | 702.0 | 1.6 | synergy |")
   # Seeds are compared one by one: 2 + 2 s against s.
   assert of("what the penalty adds")[0].startswith(
       "| what the penalty adds | +4.00 ± 0.71 | +4.00 ± 0.71 |")
-  assert page[-1] == "Not run yet: mnist-360, perm-mnist."
+  heading = page.index("## seq-cifar100 (class-il)")
+  assert page[heading + 2].startswith("**A reduced setting**, not to be compared with published")
+  assert page[-1] == "Not run yet: mnist-360, perm-mnist, gcil-cifar100-unif."
