@@ -4,8 +4,8 @@
     [--processes=1] [--page=docs/results/masc.md]
 
 DIR holds CIFAR-100 in any format (`data.sources`); without it that part is left out. What is there
-already is not run again. Cost on 2 cores: mnist5k 3 minutes a seed, emoji 5, the reduced CIFAR-100
-half an hour.
+already is not run again. Cost: mnist5k 2 minutes a seed, emoji 5, the reduced CIFAR-100
+a quarter of an hour.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 from studies import runs
 
 _RECIPE = "socialized_learning/configs/masc_config.py"
-_SETS = {"mnist5k": 5, "emoji": 3, "cifar100": 1}  # Seeds.
+_SETS = {"mnist5k": 5, "emoji": 3, "cifar100": 3}  # Number of seeds.
 # CIFAR-100 as far as two cores go; said on the page.
 REDUCED = {
     "network.width_divisor": 8, "network.hidden_size": 128, "network.dropout_rate": 0.2,
@@ -85,8 +85,8 @@ def page(names: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> st
               "Agent by agent (seed 0), before and after:", "", _agents(found[0]), "",
               _exchange(found[0])]
   parts += ["", "## CIFAR-100, the whole of it", "",
-            "Four agents with 25 classes each, published networks: not run, for want of an accelerator "
-            f"(about 15 GFLOP a step and image pair). The command is `{_FULL}`. Published "
+            "Four agents with 25 classes each, published networks: not run, for want of an accelerator (some "
+            f"four days on two cores, by the speed of its steps). The command is `{_FULL}`. Published "
             "reconstruction, one seed: Global 65.4, General 65.0, Expert 66.6."]
   return "\n".join([*parts, ""])
 
