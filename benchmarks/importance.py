@@ -42,15 +42,8 @@ def main(arguments: Sequence[str]) -> int:
   if flags.way:
     print(json.dumps(measure_here(flags)))
     return 0
-  for way in _WAYS:
-    try:
-      line = measure.in_fresh_process(
-          f"benchmarks.{BENCHMARK}", [*arguments, f"--way={way}"], device_count=1)
-    except measure.MeasurementError as error:
-      print(f"error: {error}", file=sys.stderr)
-      return 1
-    print(json.dumps(line))
-  return 0
+  return measure.report(
+      f"benchmarks.{BENCHMARK}", {way: [*arguments, f"--way={way}"] for way in _WAYS})
 
 
 def measure_here(flags: argparse.Namespace) -> dict[str, Any]:

@@ -56,21 +56,14 @@ def main(arguments: Sequence[str]) -> int:
   if flags.here:
     print(json.dumps(measure_here(flags)))
     return 0
-  runs = {"engine": ["--only=engine"], "one_pair": ["--only=engine", "--pairs=1"],
-          "baseline": ["--only=baseline"]}
-  lines = {}
-  for system in [flags.only] if flags.only else runs:
-    try:
-      lines[system] = measure.in_fresh_process(
-          f"benchmarks.{BENCHMARK}", [*arguments, *runs[system], "--here"],
-          device_count=1 if system == "baseline" else flags.device_count)
-    except measure.MeasurementError as error:
-      print(f"error: {error}", file=sys.stderr)
-      return 1
-    print(json.dumps(lines[system]), flush=True)
-  if len(lines) == len(runs):
-    print(json.dumps(compare(**lines)))
-  return 0
+  own = {"engine": ["--only=engine"], "one_pair": ["--only=engine", "--pairs=1"],
+         "baseline": ["--only=baseline"]}
+  return measure.report(
+      f"benchmarks.{BENCHMARK}",
+      {system: [*arguments, *own[system], "--here"]
+       for system in ([flags.only] if flags.only else own)},
+      device_counts={system: flags.device_count for system in own if system != "baseline"},
+      compare=None if flags.only else lambda lines: compare(**lines))
 
 
 def compare(engine: dict[str, Any], one_pair: dict[str, Any], baseline: dict[str, Any]

@@ -63,18 +63,11 @@ def main(arguments: Sequence[str]) -> int:
   if flags.here:
     print(json.dumps(measure_here(flags)))
     return 0
-  lines = {}
-  for system in [flags.only] if flags.only else SYSTEMS:
-    try:
-      lines[system] = measure.in_fresh_process(
-          f"benchmarks.{BENCHMARK}", [*arguments, f"--only={system}", "--here"], device_count=1)
-    except measure.MeasurementError as error:
-      print(f"error: {error}", file=sys.stderr)
-      return 1
-    print(json.dumps(lines[system]), flush=True)
-  if len(lines) == len(SYSTEMS):
-    print(json.dumps(compare(lines)))
-  return 0
+  systems = [flags.only] if flags.only else SYSTEMS
+  return measure.report(
+      f"benchmarks.{BENCHMARK}",
+      {system: [*arguments, f"--only={system}", "--here"] for system in systems},
+      compare=None if flags.only else compare)
 
 
 def compare(lines: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ memory peaks and thread pools of one do not touch another.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import json
 import os
 import re
@@ -126,6 +126,34 @@ def machine() -> dict[str, Any]:
 def rounded(numbers: dict[str, float]) -> dict[str, float]:
   """The numbers with the four digits that mean something."""
   return {name: float(f"{value:.4g}") for name, value in numbers.items()}
+
+
+def report(module: str, runs: Mapping[str, Sequence[str]], *,
+           device_counts: Mapping[str, int] | None = None,
+           compare: Callable[[dict[str, dict[str, Any]]], dict[str, Any]] | None = None) -> int:
+  """Measures systems one after the other, each in a process of its own, and prints what was found.
+
+  Args:
+    module: a module of this repository, which prints one JSON object.
+    runs: its command line, by system.
+    device_counts: simulated devices of those systems that have more than one.
+    compare: makes another object, to be printed last, of those of all systems; None for none.
+
+  Returns:
+    The exit status: 0, or 1 after an error was said.
+  """
+  lines = {}
+  for system, arguments in runs.items():
+    try:
+      lines[system] = in_fresh_process(
+          module, arguments, device_count=(device_counts or {}).get(system, 1))
+    except MeasurementError as error:
+      print(f"error: {error}", file=sys.stderr)
+      return 1
+    print(json.dumps(lines[system]), flush=True)
+  if compare is not None:
+    print(json.dumps(compare(lines)))
+  return 0
 
 
 def in_fresh_process(module: str, arguments: Sequence[str], *, device_count: int

@@ -48,14 +48,7 @@ def main(arguments: Sequence[str]) -> int:
   if flags.here:
     print(json.dumps(measure_here(flags)))
     return 0
-  try:
-    line = measure.in_fresh_process(f"benchmarks.{BENCHMARK}", [*arguments, "--here"],
-                                    device_count=1)
-  except measure.MeasurementError as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 1
-  print(json.dumps(line))
-  return 0
+  return measure.report(f"benchmarks.{BENCHMARK}", {BENCHMARK: [*arguments, "--here"]})
 
 
 def measure_here(flags: argparse.Namespace) -> dict[str, Any]:

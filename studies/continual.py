@@ -2,8 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-import pathlib
-import sys
 from typing import Any
 
 from studies import runs
@@ -19,19 +17,10 @@ Summaries = Mapping[str, Mapping[str, Any]]  # By the name of the run.
 def parse(study: str, description: str, streams: Sequence[str], arguments: Sequence[str]
          ) -> argparse.Namespace:
   """The flags of a study on these streams; exits with status 2 for wrong ones."""
-  parser = argparse.ArgumentParser(prog=f"python -m studies.{study}", description=description,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser = runs.parser(study, description, folder="mnist")
   parser.add_argument("--data", required=True, help="folder that holds the images")
-  parser.add_argument("--streams", default=",".join(streams), help="those to run (all)")
-  parser.add_argument("--runs", type=pathlib.Path, default="runs/study_mnist")
-  parser.add_argument("--processes", type=int, default=2)
   parser.add_argument("--steps", type=int, help="of each run, to try it out (all)")
-  parser.add_argument("--page", type=pathlib.Path, default=f"docs/results/{study}.md")
-  flags = parser.parse_args(arguments)
-  flags.streams = flags.streams.split(",")
-  if unknown := [stream for stream in flags.streams if stream not in streams]:
-    parser.error(f"no such stream: {', '.join(unknown)}; there are {', '.join(streams)}")
-  return flags
+  return runs.parse(parser, arguments, streams=streams)
 
 
 def name(stream: str, method: str, slots: int, variant: str = "") -> str:
@@ -51,11 +40,4 @@ def job(flags: argparse.Namespace, stream: str, method: str, slots: int, variant
 def complete(flags: argparse.Namespace, jobs: Sequence[runs.Job],
              page: Callable[[Sequence[str], Summaries], str]) -> int:
   """Makes what is missing, then the page of (streams, summaries); returns the exit status."""
-  try:
-    summaries = runs.run_all(jobs, flags.runs, num_processes=flags.processes)
-  except runs.RunFailed as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 1
-  flags.page.write_text(page(flags.streams, summaries), encoding="utf-8")
-  print(f"written: {flags.page}")
-  return 0
+  return runs.complete(flags, jobs, lambda summaries: page(flags.streams, summaries))

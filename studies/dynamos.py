@@ -10,9 +10,7 @@ there already is not run again; the page shows what there is, and says what is n
 seven hours on 2 cores, half of it seq-mnist.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
-import pathlib
 import sys
 from typing import Any, NamedTuple
 
@@ -46,27 +44,12 @@ _WITH_MEMORY, _WITHOUT = ("dynamos", "multi_scale", "er"), ("dynamos_sgd", "sgd"
 
 def main(arguments: Sequence[str]) -> int:
   """Makes what is missing, then the page; returns the exit status."""
-  parser = argparse.ArgumentParser(prog="python -m studies.dynamos", description=__doc__,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser = runs.parser("dynamos", __doc__)
   parser.add_argument("--data", required=True, help="folder that holds MNIST")
-  parser.add_argument("--streams", default=",".join(STREAMS), help="those to run (all)")
-  parser.add_argument("--runs", type=pathlib.Path, default="runs/study_dynamos")
-  parser.add_argument("--processes", type=int, default=2)
-  parser.add_argument("--page", type=pathlib.Path, default="docs/results/dynamos.md")
-  flags = parser.parse_args(arguments)
-  streams = flags.streams.split(",")
-  if unknown := [stream for stream in streams if stream not in STREAMS]:
-    parser.error(f"no such stream: {', '.join(unknown)}; there are {', '.join(STREAMS)}")
+  flags = runs.parse(parser, arguments, streams=STREAMS)
   jobs = [job(stream, method, slots, flags.data)
-          for stream in streams for method, slots in combinations(stream)]
-  try:
-    summaries = runs.run_all(jobs, flags.runs, num_processes=flags.processes)
-  except runs.RunFailed as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 1
-  flags.page.write_text(page(streams, summaries), encoding="utf-8")
-  print(f"written: {flags.page}")
-  return 0
+          for stream in flags.streams for method, slots in combinations(stream)]
+  return runs.complete(flags, jobs, lambda summaries: page(flags.streams, summaries))
 
 
 def combinations(stream: str) -> list[tuple[str, int]]:

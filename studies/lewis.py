@@ -7,7 +7,6 @@ ease-of-learning run. What is there already is not run again; the page is writte
 Cost: about 40 minutes on 2 cores.
 """
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 import json
 import pathlib
@@ -54,12 +53,7 @@ class Run(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
   """Makes what is missing, then the page; returns the exit status."""
-  parser = argparse.ArgumentParser(prog="python -m studies.lewis", description=__doc__,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-  parser.add_argument("--runs", type=pathlib.Path, default="runs/study_lewis")
-  parser.add_argument("--processes", type=int, default=2)
-  parser.add_argument("--page", type=pathlib.Path, default="docs/results/lewis.md")
-  flags = parser.parse_args(arguments)
+  flags = runs.parse(runs.parser("lewis", __doc__), arguments)
   try:
     results = collect(flags.runs, flags.processes)
   except runs.RunFailed as error:

@@ -1,16 +1,14 @@
 """Socialized learning beside its baselines: makes docs/results/masc.md.
 
   python -m studies.masc [--data=DIR] [--sets=mnist5k,emoji,cifar100] [--runs=runs/study_masc]
-    [--processes=1] [--page=docs/results/masc.md]
+    [--processes=2] [--page=docs/results/masc.md]
 
 DIR holds CIFAR-100 in any format (`data.sources`); without it that part is left out. What is there
-already is not run again. Cost: mnist5k 2 minutes a seed, emoji 5, the reduced CIFAR-100
+already is not run again. Cost of a seed on one core: mnist5k 2 minutes, emoji 5, the reduced CIFAR-100
 a quarter of an hour.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
-import pathlib
 import sys
 from typing import Any
 
@@ -35,27 +33,12 @@ _COLUMNS = {"expert": "Expert", "general": "General", "average": "Average", "glo
 
 def main(arguments: Sequence[str]) -> int:
   """Makes what is missing, then the page; returns the exit status."""
-  parser = argparse.ArgumentParser(prog="python -m studies.masc", description=__doc__,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser = runs.parser("masc", __doc__)
   parser.add_argument("--data", help="folder that holds CIFAR-100")
-  parser.add_argument("--sets", default=",".join(_SETS), help="those to run (all)")
-  parser.add_argument("--runs", type=pathlib.Path, default="runs/study_masc")
-  parser.add_argument("--processes", type=int, default=1)
-  parser.add_argument("--page", type=pathlib.Path, default="docs/results/masc.md")
-  flags = parser.parse_args(arguments)
-  names = flags.sets.split(",")
-  if unknown := [name for name in names if name not in _SETS]:
-    parser.error(f"no such set: {', '.join(unknown)}; there are {', '.join(_SETS)}")
-  names = [name for name in names if name != "cifar100" or flags.data]
+  flags = runs.parse(parser, arguments, sets=_SETS)
+  names = [name for name in flags.sets if name != "cifar100" or flags.data]
   jobs = [_job(name, seed, flags.data) for name in names for seed in range(_SETS[name])]
-  try:
-    summaries = runs.run_all(jobs, flags.runs, num_processes=flags.processes)
-  except runs.RunFailed as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 1
-  flags.page.write_text(page(names, summaries), encoding="utf-8")
-  print(f"written: {flags.page}")
-  return 0
+  return runs.complete(flags, jobs, lambda summaries: page(names, summaries))
 
 
 def _name(name: str, seed: int) -> str:

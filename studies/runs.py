@@ -4,7 +4,8 @@ A run that is there already is not made again, and one that was interrupted goes
 stopped at any time and started again.
 """
 
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 import functools
 import json
@@ -28,6 +29,49 @@ class Job(NamedTuple):
 
 class RunFailed(Exception):
   """A run ended with an error; its output is in the file named."""
+
+
+def parser(study: str, description: str, *, folder: str | None = None) -> argparse.ArgumentParser:
+  """The flags that all studies have; `folder` is that of its runs if it shares another's."""
+  made = argparse.ArgumentParser(prog=f"python -m studies.{study}", description=description,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+  made.add_argument("--runs", type=pathlib.Path, default=f"runs/study_{folder or study}",
+                    help="folder of the runs (%(default)s)")
+  made.add_argument("--processes", type=int, default=2, help="runs at a time (%(default)s)")
+  made.add_argument("--page", type=pathlib.Path, default=f"docs/results/{study}.md",
+                    help="to write (%(default)s)")
+  return made
+
+
+def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Sequence[str]
+         ) -> argparse.Namespace:
+  """The flags; of what there is a choice of, those that are wanted, all unless some are named.
+
+  Exits with status 2 for wrong flags.
+  """
+  for name, values in choices.items():
+    made.add_argument(f"--{name}", default=",".join(values), help="those to run (all)")
+  flags = made.parse_args(arguments)
+  for name, values in choices.items():
+    wanted = getattr(flags, name).split(",")
+    if unknown := [each for each in wanted if each not in values]:
+      made.error(f"no such {name.removesuffix('s')}: {', '.join(unknown)}; there are "
+                 f"{', '.join(values)}")
+    setattr(flags, name, wanted)
+  return flags
+
+
+def complete(flags: argparse.Namespace, jobs: Sequence[Job],
+             page: Callable[[dict[str, dict[str, Any]]], str]) -> int:
+  """Makes the runs that are missing, then the page of their summaries; returns the exit status."""
+  try:
+    summaries = run_all(jobs, flags.runs, num_processes=flags.processes)
+  except RunFailed as error:
+    print(f"error: {error}", file=sys.stderr)
+    return 1
+  flags.page.write_text(page(summaries), encoding="utf-8")
+  print(f"written: {flags.page}")
+  return 0
 
 
 def run_all(jobs: Sequence[Job], folder: pathlib.Path, *, num_processes: int
