@@ -1,0 +1,62 @@
+"""The page of the study of Dynamos, from made-up summaries."""
+
+import pytest
+
+from studies import dynamos
+
+_SEEDS = (0, 1, 2)
+
+
+def _summary(job):
+  """Accuracy 80, 81, 82; with agents also what they keep."""
+  setting = next(walk.setting for stream, walk in dynamos.STREAMS.items()
+                 if job.name.startswith(stream))
+  summary = {"wall_seconds": 5400.0, "heads": {"working": {setting: {
+      "final_average_accuracy": [80.0 + seed for seed in _SEEDS],
+      "forgetting": [None if setting == "general" else 10.0] * 3}}}}
+  if "dynamos" in job.name:
+    overlap = [[[1.0, 0.5 + 0.1 * seed], [0.5 + 0.1 * seed, 1.0]] for seed in _SEEDS]
+    summary["sparsity"] = {
+        "keep_rate": {"thresholded": [[0.7, 0.9]] * 3, "drawn": [[0.6, 0.7]] * 3},
+        "macs": {"dense": 200.0, "thresholded": [150.0, 160.0, 170.0]},
+        "overlap": {"cosine": overlap, "jaccard": overlap}}
+  return summary
+
+
+@pytest.fixture(name="made", scope="module")
+def _made(tmp_path_factory):
+  """Runs the study with made-up runs: (jobs by name, lines of the page)."""
+  jobs, page = {}, tmp_path_factory.mktemp("study") / "page.md"
+
+  def run_all(asked, folder, *, num_processes):
+    del folder, num_processes
+    jobs.update((job.name, job) for job in asked)
+    return {job.name: _summary(job) for job in asked}
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(dynamos.runs, "run_all", run_all)
+    assert dynamos.main(["--data=here", f"--page={page}"]) == 0
+  return jobs, page.read_text(encoding="utf-8").splitlines()
+
+
+def test_runs(made):
+  jobs, _ = made
+  assert len(jobs) == 2 * (3 * 3 + 2)
+  for slots in (500, 1000, 2000):
+    assert jobs[f"seq-mnist-dynamos-{slots}"].options[0].endswith(f":dynamos,seq-mnist,{slots}")
+  # What has no row of its own takes network, batches and walk of Dynamos.
+  options = set(jobs["mnist-360-er-100"].options)
+  assert {"--config.network.kind=gated_resnet", "--config.network.width=32",
+          "--config.learner.buffer_size=100", "--config.learner.replay_batch_size=16",
+          "--config.batch_size=16", "--config.learner.learning_rate=0.07",
+          "--config.stream.mnist360_outputs=9"} <= options
+
+
+def test_page(made):
+  _, page = made
+  assert ("| dynamos | 500 | 81.00 ± 0.58 | 10.00 ± 0.00 | 0.800 ± 0.000 | 0.650 ± 0.000 "
+          "| 0.800 ± 0.029 | 1.5 |") in page
+  assert "| sgd | - | 81.00 ± 0.58 | - | - | - | - | 1.5 |" in page  # Of mnist-360: no tasks.
+  overlap = page.index("Overlap of the channels that classes keep, cosine, `dynamos` with 2000 slots, "
+                       "mean over seeds:")
+  assert page[overlap + 4] == "| 0 | 1.00 | 0.60 |"
