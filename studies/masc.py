@@ -68,8 +68,8 @@ def page(names: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> st
               "Agent by agent (seed 0), before and after:", "", _agents(found[0]), "",
               _exchange(found[0])]
   parts += ["", "## CIFAR-100, the whole of it", "",
-            "Four agents with 25 classes each, published networks: not run, for want of an accelerator (some "
-            f"four days on two cores, by the speed of its steps). The command is `{_FULL}`. Published "
+            "Four agents with 25 classes each, published networks: not run, for want of an accelerator "
+            "(about three days on two cores by the speed of its steps, six with all baselines). The " f"command is `{_FULL}`. Published "
             "reconstruction, one seed: Global 65.4, General 65.0, Expert 66.6."]
   return "\n".join([*parts, ""])
 
