@@ -69,8 +69,8 @@ def page(names: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> st
               _exchange(found[0])]
   parts += ["", "## CIFAR-100, the whole of it", "",
             "Four agents with 25 classes each, published networks: not run, for want of an accelerator "
-            "(about three days on two cores by the speed of its steps, six with all baselines). The " f"command is `{_FULL}`. Published "
-            "reconstruction, one seed: Global 65.4, General 65.0, Expert 66.6."]
+            "(about three days on two cores by the speed of its steps, six with all baselines). The "
+            f"command is `{_FULL}`. Published reconstruction, one seed: Global 65.4, General 65.0, Expert 66.6."]
   return "\n".join([*parts, ""])
 
 
