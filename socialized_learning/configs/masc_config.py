@@ -71,6 +71,8 @@ def get_config(sweep: str = "mnist5k") -> config_dict.ConfigDict:
   config.training_steps = 0  # 0 for all stages.
   config.evaluation = config_dict.create(
       interval=0, checkpoint="latest",
+      program="all",  # Of the original's two tests: teacher, masc, or both.
+      agent=-1,  # Whose tests are told; -1 for all.
       gate=decided(str))  # Who answers in the end: lse, margin, student, expert, oracle.
   if sweep in _SMALL:
     _make_small(config, *_SMALL[sweep])

@@ -6,6 +6,7 @@ from socialized_learning.agents import vgg
 from socialized_learning.data import sources
 from socialized_learning.experiments import checks
 from socialized_learning.experiments import masc_design
+from socialized_learning.experiments import masc_results
 from socialized_learning.experiments import masc_weights
 from socialized_learning.experiments import masc_world
 from socialized_learning.experiments.checks import require
@@ -13,6 +14,7 @@ from socialized_learning.population import members
 from socialized_learning.society import distillation
 from socialized_learning.society import fidelity
 from socialized_learning.society import gates
+from socialized_learning.society import groups
 from socialized_learning.streams import augmentation
 
 RA_INITS = ("fresh", "owner_head", "student")
@@ -57,9 +59,12 @@ def _check_values(config: config_dict.ConfigDict) -> None:
       "data.augmentation": augmentation.AUGMENTATIONS,
       "data.normalise": masc_design.NORMALISATIONS,
       "network.mapping": members.MAPPINGS,
+      "evaluation.program": ("all", *masc_results.PROGRAMS),
       "evaluation.checkpoint": ("latest",),
       "best_model_eval_metric": ("",),
   })
+  if config.evaluation.agent != -1:
+    groups.check_agent(config.evaluation.agent, config.groups.num_agents)
   checks.check_positive(config, ("temperature",))
   masc_weights.check(config)
   # Refuses what its losses do not know.

@@ -17,6 +17,10 @@ from socialized_learning.society import exchange
 from socialized_learning.society import gates
 from socialized_learning.society import stages as stages_lib
 
+# A specialist on its own classes before it grew, and what it became on all, through the gate.
+PROGRAMS = {"teacher": ("before", "expert", "expert_top5"),
+            "masc": ("after", "global", "global_top5")}
+
 Said = Mapping[str, Mapping[str, np.ndarray]]  # split -> part -> logits [N, n, C] or [n, C]
 
 
@@ -170,6 +174,16 @@ def scalars(found: Mapping[str, Any]) -> dict[str, float]:
           for name in ("expert", "general", "average", "global")}
 
 
+def _tests(config: config_dict.ConfigDict, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """The original's test programs, top-1 and top-5 of those agents that are asked for, in percent."""
+  wanted = config.evaluation
+  agents = range(config.groups.num_agents) if wanted.agent == -1 else [wanted.agent]
+  return [{"program": program, "agent": agent, "top1": found[part][top1][agent],
+           "top5": found[part][top5][agent]}
+          for program, (part, top1, top5) in PROGRAMS.items()
+          if wanted.program in ("all", program) and part in found for agent in agents]
+
+
 def summary(config: config_dict.ConfigDict, world: masc_world.World,
             stages: tuple[stages_lib.Stage, ...], found: Mapping[str, Any], sizes: exchange.Sizes
             ) -> dict[str, Any]:
@@ -185,5 +199,6 @@ def summary(config: config_dict.ConfigDict, world: masc_world.World,
       "stages": [{"name": stage.name, "steps": stage.num_steps,
                   "epochs": stage.num_steps // stage.steps_per_epoch} for stage in stages],
       **found,
+      "tests": _tests(config, found),
       "exchange": exchange.table(stages, sizes, caches_teachers=config.cache.teachers),
   }

@@ -20,6 +20,12 @@ def print_results(summary: Mapping[str, Any]) -> None:
   data = summary["data"]
   print(f"{data['name']} ({data['kind']}), {data['test_images']} test images, fidelity "
         f"{summary['fidelity']}")
+  if summary["tests"]:
+    progress.print_table(
+        "the original's tests: teacher, on its own classes before growth; masc, on all after it",
+        ["", "top-1, %", "top-5, %"],
+        [[f"{test['program']}, agent {test['agent']}", _number(test["top1"]), _number(test["top5"])]
+         for test in summary["tests"]])
   if "after" in summary:
     _print_agents(summary)
   if "gates" in summary:

@@ -53,7 +53,7 @@ def owners(groups: np.ndarray) -> np.ndarray:
 def check_agent(agent: int, num_agents: int) -> None:
   """Raises UserError if there is no such agent."""
   if not 0 <= agent < num_agents:
-    raise UserError(f"agent={agent}: there are {num_agents}, counted from 0 to {num_agents - 1}")
+    raise UserError(f"evaluation.agent={agent}: there are {num_agents}, counted from 0 to {num_agents - 1}")
 
 
 def _given(num_agents: int, num_classes: int, given: Sequence[Sequence[int]]) -> np.ndarray:

@@ -119,6 +119,16 @@ def test_evaluated_again_through_another_gate(line, whole, tmp_path):
   assert through_another["after"]["gate"]["name"] == "expert"
   assert set(through_another["after"]["gate"]["own_to_expert"]) == {100.0}
   assert through_another["gates"] == as_before["gates"]
+  result = _start(line, folder, *_RUN, "--config.evaluation.program=teacher",
+                  "--config.evaluation.agent=1", "--jaxline_mode=eval").wait()
+  assert result.status == 0 and "teacher, agent 1" in result.stdout, result
+  assert "masc, agent" not in result.stdout and "teacher, agent 0" not in result.stdout
+  before = as_before["before"]
+  assert _summary(folder)["tests"] == [{
+      "program": "teacher", "agent": 1, "top1": before["expert"][1],
+      "top5": before["expert_top5"][1]}]
+  assert [(test["program"], test["agent"]) for test in as_before["tests"]] == [
+      ("teacher", 0), ("teacher", 1), ("masc", 0), ("masc", 1)]
   assert _start(line, folder, *_RUN, "--jaxline_mode=eval").wait().status == 0
   assert _summary(folder) == as_before
 
@@ -192,6 +202,8 @@ _WRONG = {
     "--config.evaluation.interval=5": ("selection_epochs",),
     "--config.weights.student=/nowhere": ("/nowhere",),
     "--config.weights.specialists=a,b": ("weights.specialists names 2 folders", "5 are needed"),
+    "--config.evaluation.agent=5": ("evaluation.agent=5", "0 to 4"),
+    "--config.evaluation.program=chess": ("all, teacher, masc",),
     "--config.temperature=0": ("temperature=0", "above 0"),
 }
 

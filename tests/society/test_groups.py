@@ -69,5 +69,5 @@ def test_other_mistakes():
     groups.split("random", 2, 4)
   groups.check_agent(3, 4)
   for agent in (-1, 4):
-    with pytest.raises(UserError, match=f"agent={agent}: there are 4, counted from 0 to 3"):
+    with pytest.raises(UserError, match=f"evaluation.agent={agent}: there are 4, counted from 0 to 3"):
       groups.check_agent(agent, 4)
