@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 
+from socialized_learning.platform import startup
 from tests import quick
 
 # More threads than cores: with one thread a core the devices' collectives wait for each other for
@@ -20,6 +21,8 @@ os.environ["XLA_FLAGS"] = " ".join([
     *quick.FLAGS,
 ]).strip()
 os.environ["JAX_PLATFORMS"] = "cpu"
+
+startup.collect_garbage_rarely()
 
 # What one test has compiled, the next need not: all workers share a folder of this session.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:

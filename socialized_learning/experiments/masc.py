@@ -81,12 +81,12 @@ class MascExperiment(base.FusedExperiment):
     stage = stages_lib.at(self._stages, step)
     if masc_design.is_slow_in_loops(self._config, stage):
       return step + 1
-    return self._border_after(step)
+    return min(self._border_after(step), self._config.training_steps)
 
   def _border_after(self, step: int) -> int:
-    """The next step after which something else than a step happens."""
+    """The next step after which something else than a step happens, wherever this run may end."""
     stage = stages_lib.at(self._stages, step)
-    border = min(stage.last, self._config.training_steps)
+    border = stage.last
     if self._config.selection == "validation":
       every = self._config.selection_epochs * stage.steps_per_epoch
       border = min(border, stage.first + ((step - stage.first) // every + 1) * every)

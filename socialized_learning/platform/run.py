@@ -42,6 +42,7 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
     UserError, NonFiniteError: see `platform.errors`.
   """
   startup.quieten()
+  startup.collect_garbage_rarely()
   startup.use_compilation_cache(str(_CACHE))
   startup.join_processes(config.distributed)
   startup.find_devices()

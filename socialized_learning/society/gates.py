@@ -7,6 +7,7 @@ Shapes: `M` models, `N` specialists, `B` examples, `C` classes.
 Source: the inference rules of MASC's released code; margin and oracle are ours.
 """
 
+import functools
 from typing import NamedTuple
 
 import chex
@@ -29,12 +30,14 @@ class Answer(NamedTuple):
   logits: chex.Array  # [B, C], what it says
 
 
+@jax.jit
 def familiarity_gap(student: chex.Array, expert: chex.Array, temperature: float = 1.0
                    ) -> chex.Array:
   """How much more familiar an image is to the expert: [B, C], [B, C] -> [B]."""
   return energy.free_energy(student, temperature) - energy.free_energy(expert, temperature)
 
 
+@functools.partial(jax.jit, static_argnames="gate")
 def pair(gate: str, student: chex.Array, expert: chex.Array, labels: chex.Array, *,
          margin: float | chex.Array = 0.0, temperature: float = 1.0) -> Answer:
   """The student or one expert answers.
@@ -69,6 +72,7 @@ def pair(gate: str, student: chex.Array, expert: chex.Array, labels: chex.Array,
   return _answer(chosen.astype(jnp.int32), jnp.stack([student, expert]))
 
 
+@functools.partial(jax.jit, static_argnames="gate")
 def specialists(gate: str, logits: chex.Array, student: chex.Array) -> Answer:
   """One of several specialists answers, or the student where they are not sure enough.
 
@@ -102,6 +106,7 @@ def specialists(gate: str, logits: chex.Array, student: chex.Array) -> Answer:
   return _answer(chosen, jnp.concatenate([logits, student[None]]))
 
 
+@functools.partial(jax.jit, static_argnames="k")
 def among_top(logits: chex.Array, labels: chex.Array, k: int) -> chex.Array:
   """Whether the label has one of the k largest logits, of equals the first: [B, C], [B] -> [B]."""
   own = jnp.take_along_axis(logits, labels[:, None], axis=-1)

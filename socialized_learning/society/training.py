@@ -285,7 +285,9 @@ def _averaged(agents: Pupil, is_time: chex.Array) -> Pupil:
 
 
 def _nothing_kept(design: Design, parts: Mapping[str, Pupil]) -> dict[str, Any]:
-  lowest = lambda part: jnp.full((design.num_agents,) if part not in ("student", "joint") else (), -1.)
+  shape = lambda part: () if part in ("student", "joint") else (design.num_agents,)
+  # Of the type that `keep` gives: with a weak one every step would be compiled a second time.
+  lowest = lambda part: jnp.full(shape(part), -1, jnp.float32)
   return {part: (pupil.params, pupil.stats, lowest(part)) for part, pupil in parts.items()}
 
 

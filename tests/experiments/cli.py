@@ -67,15 +67,9 @@ class Command:
 class CommandLine:
   """Starts commands in a folder of its own."""
 
-  def __init__(self, folder: pathlib.Path, cache: pathlib.Path):
-    """Prepares.
-
-    Args:
-      folder: current directory of the commands, where a fresh run folder would appear.
-      cache: where compiled programs are kept from one command to the next.
-    """
+  def __init__(self, folder: pathlib.Path):
+    """Prepares; the folder is the commands' current directory, where a run folder would appear."""
     self.folder = folder
-    self._cache = cache
     self._count = 0
     self._context = multiprocessing.get_context("forkserver")
     self._context.set_forkserver_preload(_PRELOADED)
@@ -95,7 +89,7 @@ class CommandLine:
     self._count += 1
     output = self.folder.parent / f"{self.folder.name}-{self._count}.out"
     process = self._context.Process(
-        target=_in_fork, args=(argv, environment(self._cache, devices), self.folder, output))
+        target=_in_fork, args=(argv, _environment(devices), self.folder, output))
     process.start()
     return Command(process, output)
 
@@ -104,12 +98,10 @@ class CommandLine:
     return self.start(*options, **kwargs).wait()
 
 
-def environment(cache: pathlib.Path, devices: int) -> dict[str, str]:
+def _environment(devices: int) -> dict[str, str]:
   """What a command finds in its environment beside what is there."""
   return {
-      "XLA_FLAGS": " ".join([f"--xla_force_host_platform_device_count={devices}", *quick.FLAGS]),
-      "JAX_COMPILATION_CACHE_DIR": str(cache),
-  }
+      "XLA_FLAGS": " ".join([f"--xla_force_host_platform_device_count={devices}", *quick.FLAGS])}
 
 
 def _in_fork(argv: list[str], variables: Mapping[str, str], folder: pathlib.Path,
@@ -127,12 +119,12 @@ def _in_fork(argv: list[str], variables: Mapping[str, str], folder: pathlib.Path
   sys.exit(USES_TENSORFLOW if "tensorflow" in sys.modules else status)
 
 
-def spawn(*options: str, cache: pathlib.Path, devices: int = 1) -> subprocess.Popen:
+def spawn(*options: str, devices: int = 1) -> subprocess.Popen:
   """Starts `python -m socialized_learning.main` with the debug sweep, see `CommandLine.start`."""
   variables = {name: value for name, value in os.environ.items() if name != "PJRT_NPROC"}
   return subprocess.Popen(
       [sys.executable, "-m", "socialized_learning.main", f"--config={RECIPE}:debug",
-       *map(str, options)], cwd=ROOT, env=variables | environment(cache, devices), text=True,
+       *map(str, options)], cwd=ROOT, env=variables | _environment(devices), text=True,
       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -192,3 +184,38 @@ def arrays(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
 
   walk(tree, "")
   return found
+
+
+def assert_same_arrays(folder: pathlib.Path, other: pathlib.Path, step: int) -> None:
+  """Two runs saved the same arrays at a step, bit by bit."""
+  mine, theirs = arrays(folder, step), arrays(other, step)
+  assert mine.keys() == theirs.keys()
+  for name, array in mine.items():
+    np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+
+
+def assert_same_summary(folder: pathlib.Path, other: pathlib.Path) -> None:
+  """Two runs have the same summary, but for what it tells of time."""
+  summaries = [summary(each) for each in (folder, other)]
+  for found in summaries:
+    assert found.pop("wall_seconds") > 0 and found.pop("steps_per_second") > 0
+  assert summaries[0] == summaries[1]
+
+
+def assert_same_run(folder: pathlib.Path, other: pathlib.Path, step: int) -> None:
+  """Two runs left the same behind, bit by bit, but for what they tell of time."""
+  assert lines(folder / "metrics.jsonl") == lines(other / "metrics.jsonl")
+  assert_same_summary(folder, other)
+  assert_same_arrays(folder, other, step)
+
+
+def summary(folder: pathlib.Path) -> dict[str, Any]:
+  """The summary of a run."""
+  return strict_json((folder / "summary.json").read_text())
+
+
+def kill(command: Command, saved: pathlib.Path) -> None:
+  """Kills a command as soon as the checkpoint is there."""
+  wait_until(saved.exists, command)
+  command.send(signal.SIGKILL)
+  assert command.wait().status == -signal.SIGKILL

@@ -19,7 +19,6 @@ _STEPS = 120
 _RUN = ("--config.training_steps=120", "--config.imitation.interval=10",
         "--config.reset.interval=40", "--config.log_train_data_interval=20",
         "--config.save_checkpoint_interval=30", "--config.evaluation.interval=30")
-_DEVICES = {n: {"devices": n} for n in (1, 4)}
 _NUM_ITEMS, _NUM_SPEAKERS, _LENGTH, _VOCABULARY = 64, 2, 3, 5  # Of the debug sweep's test split.
 
 
@@ -27,34 +26,16 @@ _NUM_ITEMS, _NUM_SPEAKERS, _LENGTH, _VOCABULARY = 64, 2, 3, 5  # Of the debug sw
 def _whole(line, tmp_path_factory):
   """Run folders without interruption, by the number of devices."""
   root = tmp_path_factory.mktemp("whole")
-  for command in _start_on_all(line, root).values():
-    result = command.wait()
+  for n in (1, 4):
+    result = line.run(*_RUN, f"--workdir={root / str(n)}", devices=n)
     assert result.status == 0 and not result.stderr, result
-  return {n: root / str(n) for n in _DEVICES}
-
-
-def _start_on_all(line, folder):
-  """Starts the run on 1 and on 4 devices, each in a folder of that name."""
-  return {n: line.start(*_RUN, f"--workdir={folder / str(n)}", **kwargs)
-          for n, kwargs in _DEVICES.items()}
+  return {n: root / str(n) for n in (1, 4)}
 
 
 def _assert_same_run(folder, other):
   """Two runs left the same behind, bit by bit, but for what they tell of time."""
-  assert cli.lines(folder / "metrics.jsonl") == cli.lines(other / "metrics.jsonl")
   assert (folder / "messages.jsonl").read_bytes() == (other / "messages.jsonl").read_bytes()
-  summaries = [cli.strict_json((f / "summary.json").read_text()) for f in (folder, other)]
-  for summary in summaries:
-    assert summary.pop("wall_seconds") > 0 and summary.pop("steps_per_second") > 0
-  assert summaries[0] == summaries[1]
-  _assert_same_arrays(folder, other, _STEPS)
-
-
-def _assert_same_arrays(folder, other, step):
-  mine, theirs = cli.arrays(folder, step), cli.arrays(other, step)
-  assert mine.keys() == theirs.keys()
-  for name, array in mine.items():
-    np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+  cli.assert_same_run(folder, other, _STEPS)
 
 
 def _assert_close(mine, theirs):
@@ -98,7 +79,7 @@ def test_metrics_lines(whole):
 
 def test_summary(whole):
   for num_devices, folder in whole.items():
-    summary = cli.strict_json((folder / "summary.json").read_text())
+    summary = cli.summary(folder)
     assert {key: summary[key] for key in ("experiment", "sweep", "step", "seed", "devices")} == {
         "experiment": "lewis", "sweep": "debug", "step": _STEPS, "seed": 0,
         "devices": num_devices}
@@ -127,73 +108,60 @@ def _has_lines(folder, split):
   return metrics.exists() and f'"split": "{split}"' in metrics.read_text()
 
 
-def _interrupt(line, folder, condition, number):
-  """Starts the runs, sends each a signal once its folder is so far, and waits for their ends."""
-  commands = _start_on_all(line, folder)
-  waiting = dict(commands)
-
-  def all_signalled():
-    for n in [n for n in waiting if condition(folder / str(n))]:
-      waiting.pop(n).send(number)
-    return not waiting
-
-  cli.wait_until(all_signalled)
-  return {n: command.wait() for n, command in commands.items()}
-
-
-def _assert_resumes(line, folder, whole, steps):
-  """The runs in `folder` go on from `steps` and end like the whole ones."""
-  for n, command in _start_on_all(line, folder).items():
-    result = command.wait()
-    assert result.status == 0 and f"resumed at step {steps[n]})" in result.stdout, result
-    _assert_same_run(folder / str(n), whole[n])
-
-
-def test_killed_and_resumed(line, whole, tmp_path):
+@pytest.mark.parametrize("devices", [1, 4])
+def test_killed_and_resumed(line, whole, tmp_path, devices):
   # In different moments: when a line has been written, and when a checkpoint has been.
-  for condition in (lambda folder: _has_lines(folder, "train"),
-                    lambda folder: (folder / "checkpoints/latest/60").exists()):
-    results = _interrupt(line, tmp_path, condition, signal.SIGKILL)
-    assert {result.status for result in results.values()} == {-signal.SIGKILL}
-  _assert_resumes(line, tmp_path, whole, {1: 60, 4: 60})
-  for n, folder in whole.items():
-    _assert_same_arrays(tmp_path / str(n), folder, 90)
+  start = lambda: line.start(*_RUN, f"--workdir={tmp_path}", devices=devices)
+  for condition in (lambda: _has_lines(tmp_path, "train"),
+                    (tmp_path / "checkpoints/latest/60").exists)[devices == 4:]:
+    command = start()
+    cli.wait_until(condition, command)
+    command.send(signal.SIGKILL)
+    assert command.wait().status == -signal.SIGKILL
+  result = start().wait()
+  assert result.status == 0 and "resumed at step 60)" in result.stdout, result
+  _assert_same_run(tmp_path, whole[devices])
+  cli.assert_same_arrays(tmp_path, whole[devices], 90)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_and_resumed(line, whole, tmp_path, number):
-  results = _interrupt(line, tmp_path, lambda folder: _has_lines(folder, "valid"), number)
-  steps = {n: checkpoints.latest_step(tmp_path / str(n)) for n in results}
-  for n, result in results.items():
-    assert result.status == 130 and not result.stderr and 30 <= steps[n] < _STEPS, result
-    assert f"stopped at step {steps[n]}; the same command with --workdir=" in result.stdout
-  _assert_resumes(line, tmp_path, whole, steps)
+@pytest.mark.parametrize("devices, number", [(1, signal.SIGTERM), (4, signal.SIGINT)])
+def test_stopped_and_resumed(line, whole, tmp_path, devices, number):
+  start = lambda: line.start(*_RUN, f"--workdir={tmp_path}", devices=devices)
+  command = start()
+  cli.wait_until(lambda: _has_lines(tmp_path, "valid"), command)
+  command.send(number)
+  result, step = command.wait(), checkpoints.latest_step(tmp_path)
+  assert result.status == 130 and not result.stderr and 30 <= step < _STEPS, result
+  assert f"stopped at step {step}; the same command with --workdir=" in result.stdout
+  result = start().wait()
+  assert result.status == 0 and f"resumed at step {step})" in result.stdout, result
+  _assert_same_run(tmp_path, whole[devices])
 
 
-def _two_processes(cache, folder):
+def _two_processes(folder):
   """Starts the run in two processes of two devices each."""
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
   return [cli.spawn(*_RUN, f"--workdir={folder}", "--config.distributed.num_processes=2",
                     f"--config.distributed.coordinator=127.0.0.1:{port}",
-                    f"--config.distributed.process_id={index}", cache=cache, devices=2)
+                    f"--config.distributed.process_id={index}", devices=2)
           for index in range(2)]
 
 
-def test_two_processes_are_one_run(cache, whole, tmp_path):
+def test_two_processes_are_one_run(whole, tmp_path):
   folder = tmp_path / "run"
-  processes = _two_processes(cache, folder)
+  processes = _two_processes(folder)
   cli.wait_until(lambda: _has_lines(folder, "train") or processes[0].poll() is not None)
   processes[1].send_signal(signal.SIGTERM)  # Told to one, done by both.
   results = cli.ends(processes)
   step = checkpoints.latest_step(folder)
   assert [result.status for result in results] == [130, 130] and 20 <= step < _STEPS, results
-  results = cli.ends(_two_processes(cache, folder))
+  results = cli.ends(_two_processes(folder))
   assert [result.status for result in results] == [0, 0], results
   assert f"resumed at step {step}" in results[0].stdout
   assert "run:" not in results[1].stdout  # The first speaks for both.
-  summaries = [cli.strict_json((f / "summary.json").read_text()) for f in (folder, whole[4])]
+  summaries = [cli.summary(f) for f in (folder, whole[4])]
   assert summaries[0]["devices"] == 4
   assert summaries[0]["test"] == pytest.approx(summaries[1]["test"], rel=1e-4)
   _assert_close(cli.arrays(folder, 60), cli.arrays(whole[4], 60))
@@ -209,15 +177,15 @@ def test_finished_run_is_evaluated_again(line, whole, tmp_path):
 
 def test_evaluation(line, whole, tmp_path):
   folder = shutil.copytree(whole[1], tmp_path / "run")
-  latest = cli.strict_json((folder / "summary.json").read_text())
+  latest = cli.summary(folder)
   options = (*_RUN, f"--workdir={folder}", "--jaxline_mode=eval")
   for name in ("summary.json", "messages.jsonl"):
     (folder / name).unlink()
   assert line.run(*options).status == 0
-  assert cli.strict_json((folder / "summary.json").read_text()) == latest
+  assert cli.summary(folder) == latest
   _assert_same_run(folder, whole[1])
   assert line.run(*options, "--config.evaluation.checkpoint=best").status == 0
-  best = cli.strict_json((folder / "summary.json").read_text())
+  best = cli.summary(folder)
   valid = [row for row in cli.lines(folder / "metrics.jsonl") if row["split"] == "valid"]
   top = max(valid, key=lambda row: row["accuracy"])
   assert best["evaluated"] == {"checkpoint": "best", "step": top["step"]}
@@ -299,25 +267,25 @@ def test_constant_messages_of_one_pair(line, tmp_path):
   result = line.run(*options, "--jaxline_mode=eval")  # The last good checkpoint.
   assert result.status == 0 and not result.stderr, result
   assert len({tuple(row["message"]) for row in cli.lines(folder / "messages.jsonl")}) == 1
-  summary = cli.strict_json((folder / "summary.json").read_text())
+  summary = cli.summary(folder)
   assert summary["step"] >= 2 and 0 <= summary["test"]["accuracy"] <= 1
   assert summary["test"]["topographic_similarity"] is None
   assert summary["test"]["topographic_similarity_undefined"] == 1
   assert summary["test"]["edit_distance"] is None and summary["test"]["message_entropy"] == 0
 
 
-def _threaded(cache, *options):
+def _threaded(*options):
   """Starts a run that is validated in a second thread."""
-  return cli.spawn("--jaxline_mode=train_eval_multithreaded", *options, cache=cache)
+  return cli.spawn("--jaxline_mode=train_eval_multithreaded", *options)
 
 
-def test_validation_in_a_second_thread(cache, tmp_path):
+def test_validation_in_a_second_thread(tmp_path):
   good, bad, worse = (tmp_path / name for name in ("good", "bad", "worse"))
   (bad / "checkpoints").mkdir(parents=True)
   (bad / "checkpoints/best").touch()  # The second thread cannot save there.
-  processes = [_threaded(cache, f"--workdir={good}"),
-               _threaded(cache, f"--workdir={bad}", "--config.training_steps=1000000"),
-               _threaded(cache, *_diverging(worse))]
+  processes = [_threaded(f"--workdir={good}"),
+               _threaded(f"--workdir={bad}", "--config.training_steps=1000000"),
+               _threaded(*_diverging(worse))]
   results = cli.ends(processes)
   assert results[0].status == 0, results[0]
   valid = [row for row in cli.lines(good / "metrics.jsonl") if row["split"] == "valid"]

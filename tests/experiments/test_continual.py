@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import signal
 
 import numpy as np
 import pytest
@@ -24,10 +23,6 @@ def _start(line, folder, *options, sweep="er,rot-mnist5k,200", **kwargs):
                     **kwargs)
 
 
-def _summary(folder):
-  return cli.strict_json((folder / "summary.json").read_text())
-
-
 @pytest.fixture(name="whole", scope="module")
 def _whole(line, tmp_path_factory):
   """Folders of uninterrupted runs, by the number of devices."""
@@ -40,7 +35,7 @@ def _whole(line, tmp_path_factory):
 
 
 def test_summary(whole):
-  summary = _summary(whole[1])
+  summary = cli.summary(whole[1])
   expected = {"experiment": "continual", "method": "er", "stream": "rot-mnist5k", "buffer": 200,
               "setting": "domain_il", "seeds": [0, 1], "num_tasks": 3, "step": _STEPS,
               "fidelity": "clean"}
@@ -67,7 +62,7 @@ def test_table(whole):
   rows = list(csv.DictReader((whole[1] / "accuracy_matrix.csv").read_text().splitlines()))
   assert [(row["method"], row["seed"], row["head"], row["setting"]) for row in rows] == [
       ("er", "0", "working", "domain_il"), ("er", "1", "working", "domain_il")]
-  final = _summary(whole[1])["heads"]["working"]["domain_il"]["final_average_accuracy"]
+  final = cli.summary(whole[1])["heads"]["working"]["domain_il"]["final_average_accuracy"]
   assert [float(row["task_3"]) for row in rows] == pytest.approx(final)
 
 
@@ -89,31 +84,20 @@ def test_four_devices_learn_what_one_learns(whole):
       np.testing.assert_allclose(array, theirs[name], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize("saved", [40, 80])
-def test_killed_and_resumed(line, whole, tmp_path, saved):
+def test_killed_and_resumed(line, whole, tmp_path):
   folder = tmp_path / "run"
-  command = _start(line, folder, *_RUN)
-  cli.wait_until((folder / f"checkpoints/latest/{saved}").exists, command)
-  command.send(signal.SIGKILL)
-  assert command.wait().status == -signal.SIGKILL
+  for saved in (40, 80):
+    cli.kill(_start(line, folder, *_RUN), folder / f"checkpoints/latest/{saved}")
   result = _start(line, folder, *_RUN).wait()
   assert result.status == 0 and "resumed at step" in result.stdout, result
-  mine, theirs = cli.arrays(folder, _STEPS), cli.arrays(whole[1], _STEPS)
-  assert mine.keys() == theirs.keys()
-  for name, array in mine.items():
-    np.testing.assert_array_equal(array, theirs[name], err_msg=name)
-  summaries = [_summary(f) for f in (folder, whole[1])]
-  for summary in summaries:
-    del summary["wall_seconds"], summary["steps_per_second"]
-  assert summaries[0] == summaries[1]
-  assert cli.lines(folder / "metrics.jsonl") == cli.lines(whole[1] / "metrics.jsonl")
+  cli.assert_same_run(folder, whole[1], _STEPS)
 
 
 def test_evaluated_again(line, whole, tmp_path):
   folder = shutil.copytree(whole[1], tmp_path / "run")
   (folder / "summary.json").unlink()
   assert _start(line, folder, *_RUN, "--jaxline_mode=eval").wait().status == 0
-  assert _summary(folder) == _summary(whole[1])
+  assert cli.summary(folder) == cli.summary(whole[1])
 
 
 _METHODS = ("agem,seq-mnist5k,200", "agem_r,mnist5k-360,200", "clser,seq-mnist5k,200",
@@ -131,7 +115,7 @@ def test_methods_and_streams(line, tmp_path, sweep):
     options += ("--config.network.width=4",)  # Of the network of Dynamos.
   result = _start(line, folder, *options, sweep=sweep).wait()
   assert result.status == 0 and not result.stderr, result
-  summary = _summary(folder)
+  summary = cli.summary(folder)
   for settings in summary["heads"].values():
     for setting, numbers in settings.items():
       assert setting in ("class_il", "task_il", "domain_il", "general")
@@ -156,7 +140,7 @@ def test_dynamos_leaves_what_its_agents_keep(line, tmp_path):
                   "--config.network.width=2", sweep="dynamos,seq-mnist5k,500").wait()
   assert result.status == 0 and not result.stderr, result
   assert "network.width=2, given (preset: 32)" in result.stdout
-  summary = _summary(folder)
+  summary = cli.summary(folder)
   found = summary["sparsity"]
   keep_rate = np.array(found["keep_rate"]["thresholded"])
   assert keep_rate.shape == (1, 4) and (0 <= keep_rate).all() and (keep_rate <= 1).all()
@@ -243,7 +227,7 @@ def test_seeds_on_a_hold_out_of_the_training_images(line, tmp_path):
   options = ("--config.stream.validation=0.25", "--config.stream.num_tasks=2",
              "--config.learner.memory_policy=ring")
   assert _start(line, folder, *options).wait().status == 0
-  working = _summary(folder)["heads"]["working"]["domain_il"]
+  working = cli.summary(folder)["heads"]["working"]["domain_il"]
   assert np.sum(working["confusion"][0]) == 2 * 1000  # A quarter of 4,000, turned in two ways.
   assert working["final_average_accuracy"][0] > 50
   memory = cli.arrays(folder, 48)  # 24 steps a task: 3,000 images in batches of 128.
@@ -255,6 +239,6 @@ def test_given_values_are_told(line, tmp_path):
   result = _start(line, tmp_path / "run", "--config.stream.num_tasks=1",
                   "--config.learner.learning_rate=0.1").wait()
   assert result.status == 0 and "learning_rate=0.1, given (preset: 0.2)" in result.stdout, result
-  summary = _summary(tmp_path / "run")
+  summary = cli.summary(tmp_path / "run")
   assert summary["preset"]["changed"] == {"learning_rate": {"preset": 0.2, "given": 0.1}}
   assert checkpoints.latest_step(tmp_path / "run") == 32

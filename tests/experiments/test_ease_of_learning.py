@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 
 import numpy as np
 import pytest
@@ -39,10 +38,6 @@ def _start(line, run, folder, *options, task="discrimination", **kwargs):
                     recipe=f"{_RECIPE}:{task}", **kwargs)
 
 
-def _summary(folder):
-  return cli.strict_json((folder / "summary.json").read_text())
-
-
 @pytest.fixture(name="whole", scope="module")
 def _whole(line, runs, tmp_path_factory):
   """The folder of lessons without interruption, on all speakers of the debug run."""
@@ -54,7 +49,7 @@ def _whole(line, runs, tmp_path_factory):
 
 
 def test_curves_are_those_of_the_metrics(whole):
-  summary, rows = _summary(whole), cli.lines(whole / "metrics.jsonl")
+  summary, rows = cli.summary(whole), cli.lines(whole / "metrics.jsonl")
   train = [row for row in rows if row["split"] == "train"]
   assert summary["curve"]["step"] == [row["step"] for row in train] == [10, 20, 30, 40]
   accuracy = np.array([row["accuracy_per_listener"] for row in train])
@@ -73,7 +68,7 @@ def test_curves_are_those_of_the_metrics(whole):
 
 
 def test_summary(whole, runs):
-  summary = _summary(whole)
+  summary = cli.summary(whole)
   assert summary["experiment"] == "ease_of_learning" and summary["task"] == "discrimination"
   assert summary["speakers"] == {"run": str(runs / "debug"), "series": "latest", "step": 20,
                                  "indices": [0, 1], "messages": "greedy"}
@@ -98,21 +93,10 @@ def test_speakers_are_not_touched(whole, runs):
 
 def test_killed_and_resumed(line, whole, runs, tmp_path):
   folder = tmp_path / "run"
-  command = _start(line, runs / "debug", folder)
-  cli.wait_until((folder / "checkpoints/latest/20").exists, command)
-  command.send(signal.SIGKILL)
-  assert command.wait().status == -signal.SIGKILL
+  cli.kill(_start(line, runs / "debug", folder), folder / "checkpoints/latest/20")
   result = _start(line, runs / "debug", folder).wait()
   assert result.status == 0 and "resumed at step" in result.stdout, result
-  assert cli.lines(folder / "metrics.jsonl") == cli.lines(whole / "metrics.jsonl")
-  mine, theirs = cli.arrays(folder, _STEPS), cli.arrays(whole, _STEPS)
-  assert mine.keys() == theirs.keys()
-  for name, array in mine.items():
-    np.testing.assert_array_equal(array, theirs[name], err_msg=name)
-  summaries = [_summary(f) for f in (folder, whole)]
-  for summary in summaries:
-    del summary["wall_seconds"], summary["steps_per_second"]
-  assert summaries[0] == summaries[1]
+  cli.assert_same_run(folder, whole, _STEPS)
 
 
 def test_a_run_that_goes_on_keeps_to_its_checkpoint(line, whole, runs, tmp_path):
@@ -122,15 +106,15 @@ def test_a_run_that_goes_on_keeps_to_its_checkpoint(line, whole, runs, tmp_path)
   newer = grown / "checkpoints/latest"
   shutil.copytree(newer / "20", newer / "30")  # The speakers have learnt on since.
   result = _start(line, grown, folder, "--config.training_steps=50").wait()
-  assert result.status == 0 and _summary(folder)["speakers"]["step"] == 20, result
-  assert _summary(folder)["curve"]["step"][-1] == 50
+  assert result.status == 0 and cli.summary(folder)["speakers"]["step"] == 20, result
+  assert cli.summary(folder)["curve"]["step"][-1] == 50
 
 
 def test_a_part_of_the_speakers_learns_the_same(line, whole, runs, tmp_path):
   folder = tmp_path / "run"
   result = _start(line, runs / "debug", folder, "--config.speakers=(1,)", devices=4).wait()
   assert result.status == 0 and "all, error over listeners" in result.stdout, result
-  mine, theirs = _summary(folder), _summary(whole)
+  mine, theirs = cli.summary(folder), cli.summary(whole)
   assert mine["speakers"]["indices"] == [1] and mine["devices"] == 4
   np.testing.assert_allclose(mine["test"]["loss"]["values"], theirs["test"]["loss"]["values"][1:],
                              rtol=1e-3)
@@ -152,8 +136,8 @@ def test_transfer_tasks(line, runs, tmp_path):
   for task, questions in _TASKS.items():
     config = cli.strict_json((folders[task] / "config.json").read_text())
     assert config["listener_loss"]["questions"] == questions
-    assert 0 < _summary(folders[task])["test"]["accuracy"]["mean"] <= 1
-  drawn = _summary(folders["reconstruction"])
+    assert 0 < cli.summary(folders[task])["test"]["accuracy"]["mean"] <= 1
+  drawn = cli.summary(folders["reconstruction"])
   assert drawn["data"]["kind"] == "real" and set(drawn["ease_of_learning"]) == {"area_under_curve"}
   assert set(drawn["test"]) == {"loss"} and drawn["blind"]["loss"] > 0
   assert drawn["curve"]["loss"][0][0][-1] > 0 and "accuracy" not in drawn["curve"]

@@ -13,13 +13,13 @@ from tests.experiments import cli
 _TINY = ("--config.training_steps=2", "--config.batch_size=8", "--config.evaluation.interval=0",
          "--config.speaker.core.hidden_size=4", "--config.listener.core.hidden_size=4",
          "--config.listener.head.hidden_sizes=(4,)", "--config.evaluation.similarity_items=20",
-         "--config.evaluation.checkpoint=latest", "--config.evaluation.num_candidates=6")
+         "--config.message.length=3", "--config.evaluation.checkpoint=latest", "--config.evaluation.num_candidates=6")
 
 
 def _summary_of(command, folder):
   result = command.wait()
   assert result.status == 0 and not result.stderr, result
-  summary = cli.strict_json((folder / "summary.json").read_text())
+  summary = cli.summary(folder)
   assert summary["step"] == 2 and 0 <= summary["test"]["accuracy"] <= 1
   return summary
 
@@ -99,7 +99,7 @@ def test_channels_and_messages_that_end(line, tmp_path):
   for name, command in commands.items():
     result = command.wait()
     assert result.status == 0 and not result.stderr, result
-    summary = cli.strict_json((tmp_path / name / "summary.json").read_text())
+    summary = cli.summary(tmp_path / name)
     said = [row["message"] for row in cli.lines(tmp_path / name / "messages.jsonl")]
     train = [row for row in cli.lines(tmp_path / name / "metrics.jsonl") if row["split"] == "train"]
     relaxed = name != "sampled"

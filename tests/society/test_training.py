@@ -196,6 +196,18 @@ def test_the_best_is_kept_and_taken(society):
   _assert_same(of(ended, 1), of(twice, 1))
 
 
+def test_nothing_makes_a_step_be_compiled_again(society):
+  """Types, weak ones told apart, are those of the start whatever happens between two steps."""
+  types = lambda state: jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state)
+  stages = list(society.stages.values())
+  kept = jax.eval_shape(lambda state: training.keep(state, "specialists", jnp.ones(2)), society.state)
+  assert types(kept) == types(society.state)
+  for ended, begun in zip(stages, stages[1:]):
+    crossed = jax.eval_shape(lambda state: training.cross(
+        society.design, state, ended, begun, jax.random.PRNGKey(1)), society.state)
+    assert types(crossed) == types(society.state)
+
+
 @pytest.mark.parametrize("kind", ["fresh", "owner_head", "student"])
 def test_heads_of_those_who_grow(society, kind):
   changed = society if kind == "fresh" else _Society(**{"altruism.init": kind})
