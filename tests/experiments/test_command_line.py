@@ -138,26 +138,26 @@ def test_stopped_and_resumed(line, whole, tmp_path, devices, number):
   _assert_same_run(tmp_path, whole[devices])
 
 
-def _two_processes(folder):
+def _two_processes(line, folder):
   """Starts the run in two processes of two devices each."""
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
-  return [cli.spawn(*_RUN, f"--workdir={folder}", "--config.distributed.num_processes=2",
-                    f"--config.distributed.coordinator=127.0.0.1:{port}",
-                    f"--config.distributed.process_id={index}", devices=2)
+  return [line.start(*_RUN, f"--workdir={folder}", "--config.distributed.num_processes=2",
+                     f"--config.distributed.coordinator=127.0.0.1:{port}",
+                     f"--config.distributed.process_id={index}", devices=2)
           for index in range(2)]
 
 
-def test_two_processes_are_one_run(whole, tmp_path):
+def test_two_processes_are_one_run(line, whole, tmp_path):
   folder = tmp_path / "run"
-  processes = _two_processes(folder)
-  cli.wait_until(lambda: _has_lines(folder, "train") or processes[0].poll() is not None)
-  processes[1].send_signal(signal.SIGTERM)  # Told to one, done by both.
-  results = cli.ends(processes)
+  processes = _two_processes(line, folder)
+  cli.wait_until(lambda: _has_lines(folder, "train"), processes[0])
+  processes[1].send(signal.SIGTERM)  # Told to one, done by both.
+  results = [process.wait() for process in processes]
   step = checkpoints.latest_step(folder)
   assert [result.status for result in results] == [130, 130] and 20 <= step < _STEPS, results
-  results = cli.ends(_two_processes(folder))
+  results = [process.wait() for process in _two_processes(line, folder)]
   assert [result.status for result in results] == [0, 0], results
   assert f"resumed at step {step}" in results[0].stdout
   assert "run:" not in results[1].stdout  # The first speaks for both.
