@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from benchmarks import continual_step
-
 
 def _measure(*flags):
   done = subprocess.run(
@@ -31,16 +29,6 @@ def test_the_command_line():
   products = 2 * batch * (3 * sum(weights) - weights[0])
   flops = 1e9 * line["gflops"] / line["steps_per_second"]
   assert products < flops < 1.3 * products
-
-
-@pytest.mark.parametrize("arguments", [
-    ["--method=telepathy"], ["--buffer=many"], ["--stream=seq-svhn", "--here"], ["--seeds=0"]])
-def test_a_wrong_flag_is_told_in_one_line(arguments, capsys):
-  with pytest.raises(SystemExit) as stop:
-    continual_step.main(arguments)
-  assert stop.value.code == 2
-  complaint = capsys.readouterr().err
-  assert complaint.startswith("error: ") and complaint.count("\n") == 1
 
 
 def test_estimates_of_importance_are_told_apart():

@@ -26,14 +26,3 @@ def test_the_command_line():
 def test_separate_runs_are_scaled_by_their_mean():
   runs = [{"seconds": 2.0, "seconds_compiled": 1.0}, {"seconds": 4.0, "seconds_compiled": 1.0}]
   assert ease_of_learning._sum(runs, 30) == {"seconds": 90.0, "seconds_compiled": 30.0}
-
-
-@pytest.mark.parametrize("arguments", [
-    ["--speakers=0"], ["--colour=red"], ["--mapping=treasure"],
-    ["--speakers=1", "--listeners=1", "--separate_runs=2"]])
-def test_a_wrong_flag_is_told_in_one_line(arguments, capsys):
-  with pytest.raises(SystemExit) as stop:
-    ease_of_learning.main(arguments)
-  assert stop.value.code == 2
-  complaint = capsys.readouterr().err
-  assert complaint.startswith("error: ") and complaint.count("\n") == 1

@@ -215,17 +215,6 @@ def test_a_part_of_a_step_is_scaled():
   assert numbers["gflops"] == pytest.approx(numbers["steps_per_second"], rel=1e-3)
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--batch=0"], ["--steps=many"], ["--colour=red"], ["--only=both"], ["--here"],
-    ["--batch=9", "--device_count=2"]])
-def test_a_wrong_flag_is_told_in_one_line(arguments, capsys):
-  with pytest.raises(SystemExit) as stop:
-    lewis_step.main(arguments)
-  assert stop.value.code == 2
-  complaint = capsys.readouterr().err
-  assert complaint.startswith("error: ") and complaint.count("\n") == 1
-
-
 def test_a_process_that_fails_is_reported():
   with pytest.raises(measure.MeasurementError, match="status 2"):
     measure.in_fresh_process("benchmarks.lewis_step", ["--colour=red"], device_count=1)

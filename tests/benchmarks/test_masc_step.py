@@ -6,17 +6,6 @@ from benchmarks import masc_step
 from socialized_learning.platform import startup
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--agents=0"], ["--width_divisor=3"], ["--agents=5", "--classes=4"], ["--here"],
-    ["--only=telepathy"]])
-def test_a_wrong_flag_is_told_in_one_line(arguments, capsys):
-  with pytest.raises(SystemExit) as stop:
-    masc_step.main(arguments)
-  assert stop.value.code == 2
-  complaint = capsys.readouterr().err
-  assert complaint.startswith("error: ") and complaint.count("\n") == 1
-
-
 def test_one_system(monkeypatch):
   monkeypatch.setattr(startup, "prepare_environment", lambda: None)
   line = masc_step.measure_here(masc_step.parse([

@@ -17,13 +17,3 @@ def test_shares_of_an_untrained_network(monkeypatch):
   rest = 64 * 9 * 2 + 64 * 4 * 9 * 4 + (8 + 3 * 16 + 4 * 2 * 4) + 4 * 10
   left = 16 * (9 * 8 / 2 + 3 * 9 * 16 / 4 + 8 / 2)
   assert half["share_of_macs"] == pytest.approx((rest + left) / (rest + gated), rel=1e-3)
-
-
-@pytest.mark.parametrize("arguments", [
-    ["--batches=ten"], ["--batches=0"], ["--width=0"], ["--colour=red"]])
-def test_a_wrong_flag_is_told_in_one_line(arguments, capsys):
-  with pytest.raises(SystemExit) as stop:
-    skipped_channels.main(arguments)
-  assert stop.value.code == 2
-  complaint = capsys.readouterr().err
-  assert complaint.startswith("error: ") and complaint.count("\n") == 1
