@@ -5,7 +5,7 @@
 
 DIR holds MNIST and CIFAR-100 in any format (`data.sources`). Every run on MNIST is five seeds at
 once, the same streams for all methods; runs that `studies.mnist` has made in the same folder are used
-and not made again. CIFAR-100 is a reduced setting, said on the page. About three hours on 2 cores.
+and not made again. CIFAR-100 is a reduced setting, said on the page. About four hours on 2 cores.
 """
 
 import argparse
@@ -54,8 +54,8 @@ class Reduced(NamedTuple):
             *runs.options("config.learner", _SHORTER.get(method, {})))
 
 
-REDUCED = {"seq-cifar100": Reduced(width=16, num_epochs=2),
-           "gcil-cifar100-unif": Reduced(width=16, num_epochs=5)}
+REDUCED = {"seq-cifar100": Reduced(width=8, num_epochs=2),
+           "gcil-cifar100-unif": Reduced(width=8, num_epochs=3)}
 # Without its penalty SYNERGy is Mean-ER, step by step, and an MLP has no filters to be averaged.
 ARMS = (
     Arm("ER", "er"), Arm("DER++", "derpp"), Arm("CLS-ER", "clser", "stable"),
