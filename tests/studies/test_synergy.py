@@ -50,7 +50,7 @@ def test_runs(made):
   assert jobs["seq-mnist-mean_er-200"].options[0].endswith(":mean_er,seq-mnist,200")
   reduced = jobs["seq-cifar100-synergy-500-no_filters"].options
   assert {"--config.learner.average_filters=False", "--config.learner.ema_decay=0.99",
-          "--config.network.width=16", "--config.num_epochs=2", "--config.population.size=2"
+          "--config.network.width=8", "--config.num_epochs=2", "--config.population.size=2"
          } <= set(reduced)
   assert not any("ema_decay" in option for option in jobs["seq-cifar100-er-500"].options)
   # What the other study made is used, not made again.
