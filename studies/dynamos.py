@@ -49,7 +49,14 @@ def main(arguments: Sequence[str]) -> int:
   flags = runs.parse(parser, arguments, streams=STREAMS)
   jobs = [job(stream, method, slots, flags.data)
           for stream in flags.streams for method, slots in combinations(stream)]
-  return runs.complete(flags, jobs, lambda summaries: page(flags.streams, summaries))
+  return runs.complete(
+      flags, jobs, lambda summaries: page(flags.streams, summaries),
+      {_picture(stream): f"{_name(stream, 'dynamos', STREAMS[stream].slots[-1])}/sparsity.png"
+       for stream in flags.streams})
+
+
+def _picture(stream: str) -> str:
+  return f"dynamos_{stream}.png"
 
 
 def combinations(stream: str) -> list[tuple[str, int]]:
@@ -99,6 +106,8 @@ def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> 
         ["method", "slots", "accuracy, %", "forgetting", "keep rate", "drawn", "MACs", "hours"],
         [_row(*each, summary, setting) for each, summary in found.items()])]
     parts += _overlap(found["dynamos", STREAMS[stream].slots[-1]], STREAMS[stream].slots[-1])
+    parts += ["", "The same as a picture, beside what the classes of the first seed keep:", "",
+              f"![Channels that each class keeps, and how they overlap]({_picture(stream)})"]
   if missing := [stream for stream in STREAMS if stream not in streams]:
     parts += ["", f"Not run yet: {', '.join(missing)}."]
   return "\n".join([*parts, ""])

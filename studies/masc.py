@@ -38,7 +38,12 @@ def main(arguments: Sequence[str]) -> int:
   flags = runs.parse(parser, arguments, sets=_SETS)
   names = [name for name in flags.sets if name != "cifar100" or flags.data]
   jobs = [_job(name, seed, flags.data) for name in names for seed in range(_SETS[name])]
-  return runs.complete(flags, jobs, lambda summaries: page(names, summaries))
+  return runs.complete(flags, jobs, lambda summaries: page(names, summaries),
+                       {_picture(name): f"{_name(name, 0)}/accuracy_matrix.png" for name in names})
+
+
+def _picture(name: str) -> str:
+  return f"masc_{name}.png"
 
 
 def _name(name: str, seed: int) -> str:
@@ -66,6 +71,7 @@ def page(names: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> st
     parts += ["", f"## {name}", "", _about(name, found), "", _methods(found, "methods"), "",
               _gains(found), "", "The same grown agents, by who answers:", "", _methods(found, "gates"), "",
               "Agent by agent (seed 0), before and after:", "", _agents(found[0]), "",
+              f"![Accuracy of each agent on the classes of each, before and after]({_picture(name)})", "",
               _exchange(found[0])]
   parts += ["", "## CIFAR-100, the whole of it", "",
             "Four agents with 25 classes each, published networks: not run, for want of an accelerator "

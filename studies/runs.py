@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import queue
+import shutil
 import subprocess
 import sys
 from typing import Any, NamedTuple
@@ -62,13 +63,23 @@ def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Se
 
 
 def complete(flags: argparse.Namespace, jobs: Sequence[Job],
-             page: Callable[[dict[str, dict[str, Any]]], str]) -> int:
-  """Makes the runs that are missing, then the page of their summaries; returns the exit status."""
+             page: Callable[[dict[str, dict[str, Any]]], str],
+             pictures: Mapping[str, str] | None = None) -> int:
+  """Makes the runs that are missing, then the page of their summaries; returns the exit status.
+
+  Args:
+    flags: those of `parse`.
+    jobs: what to run.
+    page: summaries by name -> the page in Markdown.
+    pictures: file beside the page -> what is copied there from the folder of the runs.
+  """
   try:
     summaries = run_all(jobs, flags.runs, num_processes=flags.processes)
   except RunFailed as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
+  for name, path in (pictures or {}).items():
+    shutil.copyfile(flags.runs / path, flags.page.with_name(name))
   flags.page.write_text(page(summaries), encoding="utf-8")
   print(f"written: {flags.page}")
   return 0

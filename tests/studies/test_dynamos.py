@@ -1,7 +1,5 @@
 """The page of the study of Dynamos, from made-up summaries."""
 
-import pytest
-
 from studies import dynamos
 
 _SEEDS = (0, 1, 2)
@@ -23,24 +21,8 @@ def _summary(job):
   return summary
 
 
-@pytest.fixture(name="made", scope="module")
-def _made(tmp_path_factory):
-  """Runs the study with made-up runs: (jobs by name, lines of the page)."""
-  jobs, page = {}, tmp_path_factory.mktemp("study") / "page.md"
-
-  def run_all(asked, folder, *, num_processes):
-    del folder, num_processes
-    jobs.update((job.name, job) for job in asked)
-    return {job.name: _summary(job) for job in asked}
-
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(dynamos.runs, "run_all", run_all)
-    assert dynamos.main(["--data=here", f"--page={page}"]) == 0
-  return jobs, page.read_text(encoding="utf-8").splitlines()
-
-
-def test_runs(made):
-  jobs, _ = made
+def test_runs(made_up):
+  jobs, _ = made_up(dynamos, _summary, "--data=here")
   assert len(jobs) == 2 * (3 * 3 + 2)
   for slots in (500, 1000, 2000):
     assert jobs[f"seq-mnist-dynamos-{slots}"].options[0].endswith(f":dynamos,seq-mnist,{slots}")
@@ -52,11 +34,13 @@ def test_runs(made):
           "--config.stream.mnist360_outputs=9"} <= options
 
 
-def test_page(made):
-  _, page = made
+def test_page(made_up, tmp_path):
+  _, page = made_up(dynamos, _summary, "--data=here")
   assert ("| dynamos | 500 | 81.00 ± 0.58 | 10.00 ± 0.00 | 0.800 ± 0.000 | 0.650 ± 0.000 "
           "| 0.800 ± 0.029 | 1.5 |") in page
   assert "| sgd | - | 81.00 ± 0.58 | - | - | - | - | 1.5 |" in page  # Of mnist-360: no tasks.
   overlap = page.index("Overlap of the channels that classes keep, cosine, `dynamos` with 2000 slots, "
                        "mean over seeds:")
   assert page[overlap + 4] == "| 0 | 1.00 | 0.60 |"
+  assert (tmp_path / "dynamos_mnist-360.png").read_text() == "mnist-360-dynamos-500"
+  assert sum("](dynamos_mnist-360.png)" in line for line in page) == 1

@@ -34,38 +34,20 @@ def _summary(job):
       "exchange": [sent("specialists", 0), sent("collaboration", 3 * 2**19)]}
 
 
-@pytest.fixture(name="study")
-def _study(monkeypatch, tmp_path):
-  """(flags) -> (jobs by name, lines of the page), with made-up runs."""
-  def run(*flags):
-    jobs, page = {}, tmp_path / "page.md"
-
-    def run_all(asked, folder, *, num_processes):
-      del folder, num_processes
-      jobs.update((job.name, job) for job in asked)
-      return {job.name: _summary(job) for job in asked}
-
-    monkeypatch.setattr(masc.runs, "run_all", run_all)
-    assert masc.main([f"--page={page}", *flags]) == 0
-    return jobs, page.read_text(encoding="utf-8").splitlines()
-
-  return run
-
-
-def test_runs(study):
-  jobs, _ = study("--data=here")
+def test_runs(made_up):
+  jobs, _ = made_up(masc, _summary, "--data=here")
   assert sorted(jobs) == sorted([*(f"mnist5k-{seed}" for seed in range(5)),
                                  *(f"{name}-{seed}" for name in ("emoji", "cifar100")
                                    for seed in range(3))])
   assert jobs["emoji-2"].options[0].endswith("masc_config.py:emoji")
   options = jobs["cifar100-0"].options
   assert {"--config.data.dir=here", "--config.network.width_divisor=8"} <= set(options)
-  jobs, page = study()  # Nothing to find CIFAR-100 in.
+  jobs, page = made_up(masc, _summary)  # Nothing to find CIFAR-100 in.
   assert "cifar100-0" not in jobs and "## cifar100" not in page
 
 
-def test_page(study):
-  _, page = study("--data=here")
+def test_page(made_up, tmp_path):
+  _, page = made_up(masc, _summary, "--data=here")
   # Seeds 0 to 4: means 94 and 82, errors 2 and 1 times those of 0 ... 4.
   assert "| MASC | " + " | ".join(["94.0 ± 1.4"] * 6) + " |" in page
   assert "| joint training | " + " | ".join(["82.0 ± 0.7"] * 6) + " |" in page
@@ -76,6 +58,8 @@ def test_page(study):
                       "to expert | others to student | oracle |")
   assert page[agents + 3] == "| 1 | 62.0 | 63.0 | 64.0 | 3.0 | 5.0 | 12.0 | 22.0 | 97.0 |"
   assert "Sent between agents, MiB: specialists 0.0, collaboration 1.5." in page
+  assert (tmp_path / "masc_emoji.png").read_text() == "emoji-0"
+  assert sum("](masc_emoji.png)" in line for line in page) == 1
   about = [line for line in page if line.startswith("cifar100-0 (real)")]
   assert "**A reduced setting**" in about[0] and "3 seeds, 101 s a run on cpu" in about[0]
 

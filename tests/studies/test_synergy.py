@@ -27,20 +27,9 @@ def _summary(job):
 
 
 @pytest.fixture(name="made")
-def _made(monkeypatch, tmp_path):
-  """Runs a study with made-up runs: (jobs by name, page)."""
-  jobs = {}
-
-  def run_all(asked, folder, *, num_processes):
-    del folder, num_processes
-    jobs.update((job.name, job) for job in asked)
-    assert len(jobs) == len(asked)
-    return {job.name: _summary(job) for job in asked}
-
-  monkeypatch.setattr(continual.runs, "run_all", run_all)
-  page = tmp_path / "page.md"
-  assert synergy.main(["--data=here", f"--page={page}", "--streams=rot-mnist,seq-mnist,seq-cifar100"]) == 0
-  return jobs, page.read_text().splitlines()
+def _made(made_up):
+  """(jobs by name, lines of the page)."""
+  return made_up(synergy, _summary, "--data=here", "--streams=rot-mnist,seq-mnist,seq-cifar100")
 
 
 def test_runs(made):
