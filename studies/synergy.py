@@ -67,6 +67,10 @@ ARMS = (
         ("--config.learner.ema_decay=0.0",)),
 )
 _WHOLE, _WITHOUT_PENALTY = ARMS[3], ARMS[4]
+# The published weight of the penalty is 1 on all of MNIST.
+STRONGER = tuple(Arm(f"… with {times} times the penalty", "synergy", "semantic", f"penalty_{times}",
+                     (f"--config.learner.penalty_weight={times}.0",)) for times in (10, 100))
+_STRONGER_ON = {"rot-mnist": 500, "seq-mnist": 500}
 REDUCED_ARMS = (*ARMS[:5], Arm("… without averaging over filters", "synergy", "semantic", "no_filters",
                                ("--config.learner.average_filters=False",)))
 
@@ -75,13 +79,15 @@ def main(arguments: Sequence[str]) -> int:
   """Makes what is missing, then the page; returns the exit status."""
   flags = continual.parse("synergy", __doc__, list(STREAMS), arguments)
   jobs = [arm.job(flags, stream, slots)
-          for stream in flags.streams for slots in STREAMS[stream] for arm in arms(stream)]
+          for stream in flags.streams for slots in STREAMS[stream] for arm in arms(stream, slots)]
   return continual.complete(flags, jobs, page)
 
 
-def arms(stream: str) -> tuple[Arm, ...]:
-  """The rows of a stream's tables."""
-  return REDUCED_ARMS if stream in REDUCED else ARMS
+def arms(stream: str, slots: int) -> tuple[Arm, ...]:
+  """The rows of a table."""
+  if stream in REDUCED:
+    return REDUCED_ARMS
+  return ARMS + STRONGER if _STRONGER_ON.get(stream) == slots else ARMS
 
 
 def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
@@ -123,7 +129,7 @@ def _about(reduced: Reduced) -> str:
 def _table(stream: str, slots: int, summaries: continual.Summaries) -> str:
   """The arms with one size of memory."""
   of = lambda arm: summaries[continual.name(stream, arm.method, slots, arm.variant)]
-  rows = [_row(stream, slots, arm, of(arm)) for arm in arms(stream)]
+  rows = [_row(stream, slots, arm, of(arm)) for arm in arms(stream, slots)]
   gains = [_gain(*(_accuracy(of(arm), head, stream) for arm in (_WHOLE, _WITHOUT_PENALTY)))
            for head in ("working", "semantic")]
   rows.append(["what the penalty adds", *gains, *[""] * 4])

@@ -34,7 +34,8 @@ def _made(made_up):
 
 def test_runs(made):
   jobs, _ = made
-  assert len(jobs) == 5 * len(synergy.ARMS) + len(synergy.REDUCED_ARMS)
+  assert len(jobs) == 5 * len(synergy.ARMS) + 2 * len(synergy.STRONGER) + len(synergy.REDUCED_ARMS)
+  assert "--config.learner.penalty_weight=100.0" in jobs["seq-mnist-synergy-500-penalty_100"].options
   assert "--config.learner.ema_decay=0.0" in jobs["rot-mnist-synergy-1000-no_average"].options
   assert jobs["seq-mnist-mean_er-200"].options[0].endswith(":mean_er,seq-mnist,200")
   reduced = jobs["seq-cifar100-synergy-500-no_filters"].options
