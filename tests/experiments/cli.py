@@ -23,6 +23,8 @@ from tests import quick
 
 ROOT = pathlib.Path(__file__).parents[2]
 RECIPE = ROOT / "socialized_learning/configs/lewis_config.py"
+# What happens in a population now and then; runs of the debug sweep that have it share a compiled step.
+EVENTS = ("--config.imitation.interval=10", "--config.reset.interval=40")
 USES_TENSORFLOW = 77  # Exit status of a command that imported TensorFlow.
 _PRELOADED = ["socialized_learning.main", "socialized_learning.platform.run",
               "socialized_learning.experiments.continual",

@@ -16,8 +16,7 @@ from tests.platform import toy
 # Options of a run for all tests of stopping and going on: what is logged, validated and saved never coincides.
 _STEPS = 120
 # All that is random or occasional in a population happens in it.
-_RUN = ("--config.training_steps=120", "--config.imitation.interval=10",
-        "--config.reset.interval=40", "--config.log_train_data_interval=20",
+_RUN = (*cli.EVENTS, "--config.training_steps=120", "--config.log_train_data_interval=20",
         "--config.save_checkpoint_interval=30", "--config.evaluation.interval=30")
 _NUM_ITEMS, _NUM_SPEAKERS, _LENGTH, _VOCABULARY = 64, 2, 3, 5  # Of the debug sweep's test split.
 
@@ -283,8 +282,8 @@ def test_validation_in_a_second_thread(tmp_path):
   good, bad, worse = (tmp_path / name for name in ("good", "bad", "worse"))
   (bad / "checkpoints").mkdir(parents=True)
   (bad / "checkpoints/best").touch()  # The second thread cannot save there.
-  processes = [_threaded(f"--workdir={good}"),
-               _threaded(f"--workdir={bad}", "--config.training_steps=1000000"),
+  processes = [_threaded(*cli.EVENTS, f"--workdir={good}"),
+               _threaded(*cli.EVENTS, f"--workdir={bad}", "--config.training_steps=1000000"),
                _threaded(*_diverging(worse))]
   results = cli.ends(processes)
   assert results[0].status == 0, results[0]

@@ -25,7 +25,7 @@ _SMALL = ("--config.speaker.core.hidden_size=4", "--config.listener.core.hidden_
 def _runs(line, tmp_path_factory):
   """Folders of Lewis runs, by their sweep."""
   root = tmp_path_factory.mktemp("runs")
-  commands = [line.start(f"--workdir={root / 'debug'}"),
+  commands = [line.start(*cli.EVENTS, f"--workdir={root / 'debug'}"),
               line.start(*_SMALL, f"--workdir={root / 'people'}", sweep="emoji_people")]
   for command in commands:
     result = command.wait()
