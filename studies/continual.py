@@ -8,7 +8,7 @@ from studies import runs
 
 SEEDS = 5
 SETTINGS = {"seq-mnist": "class_il", "perm-mnist": "domain_il", "rot-mnist": "domain_il",
-            "mnist-360": "general", "seq-cifar100": "class_il", "gcil-cifar100-unif": "general"}
+            "mnist-360": "general", "seq-cifar100": "class_il", "gcil-cifar100-unif": "class_il"}
 _RECIPE = "socialized_learning/configs/continual_config.py"
 
 Summaries = Mapping[str, Mapping[str, Any]]  # By the name of the run.

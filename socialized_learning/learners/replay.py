@@ -51,7 +51,8 @@ def draw(memory: memory_lib.Memory, num: int, world: World, key: chex.PRNGKey,
     slots, valid, positions = (jax.lax.dynamic_slice(x, (start,), (share,))
                                for x in (slots, valid, positions))
   index, view, notes = memory_lib.read(memory, slots)
-  keys = randomness.each(randomness.named(key, "augmentation"), positions)
+  # By another name than those of `show`: the keys of a step are often the same.
+  keys = randomness.each(randomness.named(key, "replayed augmentation"), positions)
   return Replayed(world.look(index, view, keys), world.labels[index], valid, notes)
 
 

@@ -44,7 +44,7 @@ def draw(memory: memory_lib.Memory, num: int, world: World, key: chex.PRNGKey,
     key: of this draw.
     axis_name: the devices' axis; None for none.
     fidelity: "clean" draws from the slots that hold an example. "reference" from all that had their
-      turn, as the published code: one without an example is an image of zeros, of output 0.
+      turn, as the published code: one without an example is a black image, of output 0.
 
   Raises:
     ValueError: no such fidelity, or the devices cannot share what is drawn evenly.
@@ -59,7 +59,7 @@ def draw(memory: memory_lib.Memory, num: int, world: World, key: chex.PRNGKey,
     memory = memory_lib.Memory(index, view, notes, holds.sum(dtype=jnp.int32))
   old = replay.draw(memory, num, world, key, axis_name)
   holds = old.notes[_WRITTEN] > 0
-  return old._replace(images=jnp.where(holds[:, None, None, None], old.images, 0),
+  return old._replace(images=jnp.where(holds[:, None, None, None], old.images, world.blank),
                       labels=jnp.where(holds, old.labels, 0))
 
 

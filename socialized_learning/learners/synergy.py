@@ -145,7 +145,7 @@ def consolidate(state: State, world: types.World, key: chex.PRNGKey, config: con
 
 def recall(memory: memory_lib.Memory, world: types.World, key: chex.PRNGKey) -> importance_lib.Show:
   """Shows slots [c], augmented; one that is not filled as an image of zeros of output 0."""
-  key = randomness.named(key, "augmentation")
+  key = randomness.named(key, "recalled augmentation")
 
   def show(slots):
     index, view, _ = memory_lib.read(memory, slots)
