@@ -78,9 +78,9 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
   walks: list[_Walk] = []
   first = measure.seconds_of(lambda: walks.append(_Walk(config)))
   walk, = walks
-  calls = max(1, flags.steps // config.updates_per_call)
+  calls = max(1, flags.steps // walk.per_call)
   pace = {name: walk.pace(start, calls) for name, start in (
-      ("early", config.updates_per_call), ("late", walk.late(calls)))}
+      ("early", walk.per_call), ("late", walk.late(calls)))}
   experiment = walk.experiment
   experiment._examined([0])  # Compiles.
   examining = measure.seconds_of(lambda: experiment._examined([0]))
@@ -117,23 +117,22 @@ class _Walk:
     self.experiment = continual.ContinualExperiment("train", key, config)
     self.experiment.results.note_start({})  # Examined apart.
     self._rng = self.experiment.initialize_train_step_rng(key)
+    self.per_call = self.experiment.room(0)
     self._make(0)
 
   def _make(self, step: int) -> None:
     import jax
 
-    num = self.config.updates_per_call
-    jax.block_until_ready(self.experiment._advance(step, step + num, num, self._rng, step))
+    jax.block_until_ready(self.experiment.advance(step, self.per_call, self._rng))
 
   def late(self, calls: int) -> int:
     """The step from which so many calls end short of the end."""
-    return self.config.training_steps - (calls + 1) * self.config.updates_per_call
+    return self.config.training_steps - (calls + 1) * self.per_call
 
   def pace(self, start: int, calls: int) -> float:
     """Seconds a step from step `start` on."""
-    num = self.config.updates_per_call
     return measure.seconds_of(lambda: [
-        self._make(start + i * num) for i in range(calls)]) / (calls * num)
+        self._make(start + i * self.per_call) for i in range(calls)]) / (calls * self.per_call)
 
 
 def _apart(walk: _Walk, pace: float, calls: int) -> tuple[dict[str, float], float, float]:
@@ -185,7 +184,7 @@ def _flops(walk: _Walk) -> float:
 
   experiment, axis_name = walk.experiment, walk.config.axis_name
   update = continual.make_update(experiment._learner, experiment._streams[0], experiment._over,
-                                 axis_name, pads=False)
+                                 axis_name)
   batch = {name: jnp.asarray(x[:1]) for name, x in experiment._feed(0, 1).items()}
   constants = experiment._constants | {
       "run_key": experiment.initialize_train_step_rng(jax.random.PRNGKey(0))}

@@ -9,6 +9,7 @@ import chex
 import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
+import numpy as np
 
 from benchmarks import measure
 from socialized_learning import agents
@@ -32,7 +33,7 @@ def build(config: config_dict.ConfigDict, inputs: chex.Array) -> measure.System:
 
   def step():
     nonlocal state
-    state, metrics = call(state, devices.split(batches), constants)
+    state, metrics = call(state, devices.split(batches), constants, np.int32(1))
     jax.block_until_ready((state, metrics))
 
   return measure.System(step, lambda: count_flops(config, inputs))

@@ -129,6 +129,7 @@ def _build(flags: argparse.Namespace, config: Any, world: Any) -> measure.System
   """One fused, donated update of the system's stage, on all devices of this process."""
   import jax
   import jax.numpy as jnp
+  import numpy as np
   from socialized_learning.experiments import masc_design
   from socialized_learning.experiments import masc_world
   from socialized_learning.population import devices
@@ -156,13 +157,13 @@ def _build(flags: argparse.Namespace, config: Any, world: Any) -> measure.System
       lambda x: jax.ShapeDtypeStruct((1, *jnp.shape(x)), jnp.result_type(x)),
       (shapes, {"index": batches["index"][0]}, constants)))
   shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), state)
-  call = devices.fuse(update, axis_name=config.axis_name)
+  call = devices.fuse(update, axis_name=config.axis_name, loops=masc_design.loops(config, stage))
   held, state = devices.replicate(constants, axis_name=config.axis_name), devices.replicate(
       state, axis_name=config.axis_name)
 
   def step():
     nonlocal state
-    state, metrics = call(state, devices.split(batches), held)
+    state, metrics = call(state, devices.split(batches), held, np.int32(1))
     jax.block_until_ready((state, metrics))
 
   return measure.System(step, lambda: lower().cost_analysis()["flops"])

@@ -22,7 +22,7 @@ def get_config(experiment: str, sweep: str) -> config_dict.ConfigDict:
   config.max_checkpoints_to_keep = 3
   # `--jaxline_mode=eval` looks once; set to False to follow a run that is still training.
   config.one_off_evaluate = True
-  # How many updates one device call makes; lowered to divide the intervals above.
+  # How many updates one device call makes at most; one where convolutions are trained on a CPU.
   config.updates_per_call = 10
   config.axis_name = "devices"
   # Where prepared data sets lie; empty for the environment variable SOCIALIZED_LEARNING_DATA.

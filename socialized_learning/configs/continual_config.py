@@ -89,7 +89,7 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
       size=1,  # Independent seeds, trained at once: run seed, plan and start are the member's own.
       mapping="auto")  # How members are computed: vmap, loop, auto.
   config.training_steps = 0  # 0 for the whole stream.
-  config.updates_per_call = 0  # 0 for what suits the network and the device.
+  config.updates_per_call = 50
   config.save_checkpoint_interval = 1_000
   config.evaluation = config_dict.create(interval=0, checkpoint="latest")
   config.update(config.preset_values)

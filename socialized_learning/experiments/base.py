@@ -1,13 +1,12 @@
 """What all experiments share: fused steps, late metrics, snapshots, and a watch over every number.
 
-Shapes: `D` devices of this process, `K` updates fused in one call.
+Shapes: `D` devices of this process, `K` updates that a call has room for.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import functools
 import json
-import math
 import time
 from typing import Any
 
@@ -25,16 +24,6 @@ from socialized_learning.population import devices
 
 # Metrics that are not there in every step: NaN then says "not this time".
 OCCASIONAL = frozenset({"imitation_loss"})
-
-
-def fused_updates(config: config_dict.ConfigDict, first_step: int, *, pads_last_call: bool) -> int:
-  """How many updates one call makes: the most that meet every interval and the end exactly.
-
-  A resumed run may have other intervals and another end than when it stopped at `first_step`. Where
-  the last call may be padded the end need not be met.
-  """
-  end = () if pads_last_call else (config.training_steps,)
-  return math.gcd(config.updates_per_call, first_step, *end, *_intervals(config))
 
 
 def _intervals(config: config_dict.ConfigDict) -> list[int]:
@@ -56,8 +45,6 @@ class FusedExperiment(experiment.AbstractExperiment):
   `summary` and `print_results`.
   """
 
-  pads_last_call = False  # Whether `step` can make fewer updates than a call has room for.
-
   _state: Any
   _constants: Any
   _call: Callable[[Any, Any, Any], tuple[Any, dict[str, chex.Array]]]
@@ -76,16 +63,29 @@ class FusedExperiment(experiment.AbstractExperiment):
 
   def step(self, *, global_step: int, rng: chex.Array, writer: Any, num_updates: int
           ) -> dict[str, chex.Array]:
-    """Makes the updates `global_step` to `global_step + num_updates`; metrics are [D, K]."""
+    """Makes the updates `global_step` to `global_step + num_updates`, and what comes with them."""
     del writer
-    batches = devices.split(self._feed(global_step, num_updates))
-    self._state, metrics = self._call(self._state, batches, self._constants | {"run_key": rng})
+    return self.advance(global_step, num_updates, rng)
+
+  def advance(self, step: int, num_updates: int, rng: chex.Array) -> dict[str, chex.Array]:
+    """Makes the updates from `step` on and nothing else, all of them in one call; metrics [D, K]."""
+    missing = self.room(step) - num_updates
+    batches = jax.tree.map(lambda x: np.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)]),
+                           self._feed(step, num_updates))
+    self._state, metrics = self._call(
+        self._state, devices.split(batches), self._constants | {"run_key": rng},
+        np.int32(num_updates))
     return metrics
 
-  def end_of_call(self, step: int) -> int:
-    """The step that a call which begins at `step` may not go beyond."""
+  def room(self, step: int) -> int:
+    """How many updates a call has room for that begins at `step`."""
     del step
-    return self._config.training_steps
+    return self._config.updates_per_call
+
+  def end_of_call(self, step: int) -> int:
+    """The step that a call which begins at `step` goes up to: something happens there, or it is full."""
+    return min(step + self.room(step), self._config.training_steps,
+               *(step - step % interval + interval for interval in _intervals(self._config)))
 
   def should_run_step(self, global_step: int, config: config_dict.ConfigDict) -> bool:
     """Until the last step, or until the user asks to stop (Jaxline then saves)."""
@@ -95,14 +95,12 @@ class FusedExperiment(experiment.AbstractExperiment):
     """Jaxline's loop with three differences: it counts updates and not calls; keys are derived from
     the step and not carried along; metrics leave the devices only when somebody wants them, and
     every one of them, and the state, is looked at before anything is saved."""
-    room = fused_updates(config, state.global_step, pads_last_call=self.pads_last_call)
     pending: list[tuple[int, int, Mapping[str, chex.Array]]] = []
     means = RunningMeans(state.get("unlogged"))
     self._stopwatch = Stopwatch()
     interrupts.agree()
     while self.should_run_step(state.global_step, config):
-      num_updates = min(room - state.global_step % room,
-                        self.end_of_call(state.global_step) - state.global_step)
+      num_updates = self.end_of_call(state.global_step) - state.global_step
       with jax.profiler.StepTraceAnnotation("train", step_num=state.global_step):
         metrics = self.step(global_step=state.global_step, rng=state.train_step_rng, writer=writer,
                             num_updates=num_updates)

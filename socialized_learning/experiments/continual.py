@@ -39,8 +39,6 @@ class TrainState(NamedTuple):
 class ContinualExperiment(base.FusedExperiment):
   """Trains N seeds of a learner on a stream, and examines them at the borders of its tasks."""
 
-  pads_last_call = True
-
   def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
     super().__init__(mode, config)
     self._images = continual_world.load_images(config)
@@ -54,8 +52,9 @@ class ContinualExperiment(base.FusedExperiment):
         config.method, make_classifier(axis_name=axis_name), continual_checks.settings(config, stream),
         images=jnp.zeros(shape), num_outputs=stream.num_outputs, axis_name=axis_name)
     self._learner = learner
-    self._over = members.over(config.population.mapping,
-                              has_convolutions=config.network.kind != "mlp")
+    has_convolutions = config.network.kind != "mlp"
+    self._over = members.over(config.population.mapping, has_convolutions=has_convolutions)
+    self._loops = members.fits_loops(has_convolutions=has_convolutions)
     self._state = self.initial_state(
         lambda key: TrainState(jax.vmap(learner.init)(
             members.keys(randomness.named(key, "start"), config.population.size)), jnp.int32(0)),
@@ -64,8 +63,8 @@ class ContinualExperiment(base.FusedExperiment):
     self._constants = {}
     if mode == "train":
       self._constants = devices.replicate(self._world, axis_name=axis_name)
-      self._call = devices.fuse(make_update(learner, stream, self._over, axis_name,
-                                            pads=self._room() > 1), axis_name=axis_name)
+      self._call = devices.fuse(make_update(learner, stream, self._over, axis_name),
+                                axis_name=axis_name, loops=self._loops)
       self._border = {name: make_border(getattr(learner, f"{name}_task"), stream, self._over, axis_name)
                       for name in ("begin", "end") if getattr(learner, f"{name}_task")}
     self._examine = continual_examination.make_examiner(
@@ -78,13 +77,11 @@ class ContinualExperiment(base.FusedExperiment):
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:
-    """Fills in how long the stream is, and how it is cut into calls; see the base class."""
+    """Fills in how long the stream is; see the base class."""
     del stored
     continual_checks.check_config(config)
     config = config.copy_and_resolve_references()
     config.training_steps = config.training_steps or len(continual_world.plan(config)[0].plan.index)
-    config.updates_per_call = config.updates_per_call or members.updates_per_call(
-        has_convolutions=config.network.kind != "mlp")
     return config
 
   @classmethod
@@ -100,38 +97,24 @@ class ContinualExperiment(base.FusedExperiment):
     return {name: np.stack([part(getattr(stream.plan, name)) for stream in self._streams], axis=-1)
             for name in ("index", "view", "valid")}
 
+  def room(self, step: int) -> int:
+    """See the base class."""
+    return super().room(step) if self._loops else 1
+
+  def end_of_call(self, step: int) -> int:
+    """See the base class: a call ends with its task."""
+    ends = self._streams[0].plan.task_ends
+    return min(super().end_of_call(step), int(ends[np.searchsorted(ends, step, side="right")]))
+
   def step(self, *, global_step: int, rng: chex.Array, writer: Any, num_updates: int
           ) -> dict[str, chex.Array]:
-    """Makes updates up to the next border of a task, looks about there, and goes on."""
-    ends = self._streams[0].plan.task_ends
+    """Makes updates of one task; before the first and at the end of each looks about."""
     if not global_step and not self.results.begun:
       self._at_start(rng)
-    room = self._room()
-    merged, first, last = None, global_step, global_step + num_updates
-    while first < last:
-      until = min(last, int(ends[np.searchsorted(ends, first, side="right")]))
-      metrics = self._advance(first, until, room, rng, global_step)
-      merged = metrics if merged is None else _merge(merged, metrics, first - global_step)
-      for task in np.flatnonzero(ends == until):
-        self._at_end_of(int(task), rng)
-      first = until
-    return merged
-
-  def _room(self) -> int:
-    """How many updates one call has room for."""
-    return base.fused_updates(self._config, 0, pads_last_call=True)
-
-  def _advance(self, first: int, until: int, room: int, rng: chex.Array, start: int
-              ) -> dict[str, chex.Array]:
-    """Makes the updates from `first` to `until`; their metrics stand where they are in the call."""
-    batches = self._feed(first, until - first)
-    pad = ((first - start, room - (until - start)), (0, 0), (0, 0))
-    batches = {name: np.pad(x, pad) for name, x in batches.items()}
-    active = np.zeros((room, 1), bool)
-    active[first - start:until - start] = True
-    split = devices.split(batches)
-    split["active"] = np.broadcast_to(active[None], (jax.local_device_count(), room, 1))
-    self._state, metrics = self._call(self._state, split, self._constants | {"run_key": rng})
+    metrics = super().step(
+        global_step=global_step, rng=rng, writer=writer, num_updates=num_updates)
+    for task in np.flatnonzero(self._streams[0].plan.task_ends == global_step + num_updates):
+      self._at_end_of(int(task), rng)
     return metrics
 
   def _at_start(self, rng: chex.Array) -> None:
@@ -207,12 +190,8 @@ class ContinualExperiment(base.FusedExperiment):
     continual_tables.print_results(summary)
 
 
-def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, axis_name: str, *,
-                pads: bool):
-  """One update of all members on one device: (state, batch, constants) -> (state, metrics).
-
-  With `pads` nothing happens where the batch is not active.
-  """
+def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, axis_name: str):
+  """One update of all members on one device: (state, batch, constants) -> (state, metrics)."""
 
   def update(state, batch, constants):
     size = batch["index"].shape[0]
@@ -228,13 +207,7 @@ def make_update(learner: learners.Learner, stream: streams.Stream, over: Any, ax
                                constants["table"], step_keys)
     return TrainState(moved, state.step + 1), jax.tree.map(lambda x: x.mean(), metrics)
 
-  def if_active(state, batch, constants):
-    run = lambda state: update(state, batch, constants)
-    shapes = jax.eval_shape(run, state)[1]
-    rest = lambda state: (state, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
-    return jax.lax.cond(batch["active"][0], run, rest, state)
-
-  return if_active if pads else update
+  return update
 
 
 def make_border(cross: Any, stream: streams.Stream, over: Any, axis_name: str):
@@ -255,10 +228,3 @@ def make_border(cross: Any, stream: streams.Stream, over: Any, axis_name: str):
         state.members, examples.index, examples.view, examples.valid, constants["table"], keys))
 
   return jax.pmap(border, axis_name=axis_name, donate_argnums=0)
-
-
-@jax.jit
-def _merge(earlier: Any, later: Any, first: int) -> Any:
-  """Metrics [D, K] of one call: the later's from place `first` on."""
-  return jax.tree.map(
-      lambda a, b: jnp.where((jnp.arange(a.shape[1]) >= first)[None], b, a), earlier, later)

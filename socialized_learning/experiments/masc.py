@@ -76,12 +76,14 @@ class MascExperiment(base.FusedExperiment):
     """See the base class."""
     masc_checks.check(config, masc_world.load(config))
 
+  def room(self, step: int) -> int:
+    """See the base class."""
+    stage = stages_lib.at(self._stages, step)
+    return super().room(step) if masc_design.loops(self._config, stage) else 1
+
   def end_of_call(self, step: int) -> int:
     """See the base class: a call ends with its stage, and where the best is chosen."""
-    stage = stages_lib.at(self._stages, step)
-    if masc_design.is_slow_in_loops(self._config, stage):
-      return step + 1
-    return min(self._border_after(step), self._config.training_steps)
+    return min(super().end_of_call(step), self._border_after(step))
 
   def _border_after(self, step: int) -> int:
     """The next step after which something else than a step happens, wherever this run may end."""
@@ -114,7 +116,8 @@ class MascExperiment(base.FusedExperiment):
                    devices.first(rng))
     self._constants = self._images | {
         "cache": devices.replicate(cache, axis_name=config.axis_name)}
-    self._call = devices.fuse(training.make_update(self._design, stage), axis_name=config.axis_name)
+    self._call = devices.fuse(training.make_update(self._design, stage), axis_name=config.axis_name,
+                              loops=masc_design.loops(config, stage))
     self._feed = lambda step, num: {"index": self._mine(
         self._order.indices(stage, step - stage.first, num))}
     self._stage = stage

@@ -2,7 +2,6 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 from ml_collections import config_dict
 
@@ -71,7 +70,7 @@ def _head_offset(config: config_dict.ConfigDict, num_classes: int) -> float:
   return -config.anchor - config.temperature * math.log(num_classes)
 
 
-def is_slow_in_loops(config: config_dict.ConfigDict, stage: stages_lib.Stage) -> bool:
-  """Whether a stage trains convolutions on a CPU, whose gradients XLA computes slowly in a loop."""
+def loops(config: config_dict.ConfigDict, stage: stages_lib.Stage) -> bool:
+  """Whether a stage's updates are made in a loop, which those of convolutions are not on a CPU."""
   trains_heads = stage.kind == stages_lib.GROWN and config.cache.enabled
-  return jax.default_backend() == "cpu" and not trains_heads
+  return members.fits_loops(has_convolutions=not trains_heads)

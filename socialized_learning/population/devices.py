@@ -1,12 +1,13 @@
-"""The one place that lays work out on devices: replicated state, split batches, `pmap`, `scan`.
+"""The one place that lays work out on devices: replicated state, split batches, `pmap`, the loop.
 
-Shapes: `D` devices of this process, `K` updates fused in one call.
+Shapes: `D` devices of this process, `K` updates that a call has room for.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Update = Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
@@ -43,22 +44,47 @@ def split(batch: Any) -> Any:
   return jax.tree.map(one, batch)
 
 
-def fuse(update: Update, *, axis_name: str) -> Callable[[Any, Any, Any], tuple[Any, dict]]:
-  """Makes one device call of many updates.
+def fuse(update: Update, *, axis_name: str, loops: bool = True) -> Callable[..., tuple[Any, dict]]:
+  """Makes one device call of several updates.
+
+  They are made in a loop whose length only the call knows, so that an update is one and the same
+  compiled code, and gives the same bits, however many a call makes. (Of a loop that is known to be
+  run once XLA makes other code, which adds up in another order.)
 
   Args:
     update: (state, batch, constants) -> (state, metrics), for one device and one batch.
     axis_name: the devices' axis.
+    loops: False for one update a call and no loop: convolutions are slow inside one on a CPU.
 
   Returns:
-    call(state [D, …], batches [D, K, …], constants [D, …]) -> (state, metrics [D, K]). The state is
-    donated; metrics are fresh arrays.
+    call(state [D, …], batches [D, K, …], constants [D, …], num_updates) -> (state, metrics [D, K]) for
+    `num_updates` of at most K; the metrics beyond are 0. The state is donated; metrics are fresh.
   """
 
-  def call(state, batches, constants):
-    if jax.tree.leaves(batches)[0].shape[0] == 1:  # Without a loop: convolutions are slow inside one.
-      state, metrics = update(state, jax.tree.map(lambda x: x[0], batches), constants)
-      return state, jax.tree.map(lambda x: x[None], metrics)
-    return jax.lax.scan(lambda s, batch: update(s, batch, constants), state, batches)
+  def once(state, batches, constants, num_updates):
+    del num_updates
+    state, metrics = update(state, jax.tree.map(lambda x: x[0], batches), constants)
+    return state, jax.tree.map(lambda x: x[None], metrics)
 
-  return jax.pmap(call, axis_name=axis_name, donate_argnums=0)
+  def several(state, batches, constants, num_updates):
+    one = jax.jit(  # Traced once, though it is asked for its shapes first.
+        lambda state, place: update(state, _at(batches, place), constants), inline=True)
+    room = jax.tree.leaves(batches)[0].shape[0]
+    metrics = jax.tree.map(lambda x: jnp.zeros((room, *x.shape), x.dtype),
+                           jax.eval_shape(one, state, jnp.int32(0))[1])
+
+    def body(carry):
+      place, state, metrics = carry
+      state, new = one(state, place)
+      return place + 1, state, jax.tree.map(lambda all_, x: all_.at[place].set(x), metrics, new)
+
+    return jax.lax.while_loop(
+        lambda carry: carry[0] < num_updates, body, (jnp.int32(0), state, metrics))[1:]
+
+  return jax.pmap(several if loops else once, axis_name=axis_name, in_axes=(0, 0, 0, None),
+                  donate_argnums=0)
+
+
+def _at(batches: Any, place: Any) -> Any:
+  return jax.tree.map(
+      lambda x: jax.lax.dynamic_index_in_dim(x, place, keepdims=False), batches)

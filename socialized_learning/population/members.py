@@ -35,13 +35,13 @@ def over(kind: str, *, has_convolutions: bool) -> Callable[[Callable], Callable]
   return jax.vmap if kind == "vmap" else _unrolled
 
 
-def updates_per_call(*, has_convolutions: bool) -> int:
-  """How many updates of a small network one device call should make.
+def fits_loops(*, has_convolutions: bool) -> bool:
+  """Whether updates should be made in a loop of XLA's.
 
-  On a CPU a step with convolutions takes tens of times as long inside of a loop; anywhere else
-  calls cost more than small steps.
+  On a CPU a step with convolutions takes tens of times as long inside of one; anywhere else calls
+  from the host cost more than small steps.
   """
-  return 1 if has_convolutions and jax.default_backend() == "cpu" else 50
+  return not has_convolutions or jax.default_backend() != "cpu"
 
 
 def keys(key: chex.PRNGKey, num_members: int) -> chex.Array:

@@ -1,0 +1,64 @@
+"""Several updates in one device call."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from socialized_learning.population import devices
+
+_AXIS = "devices"
+_ROOM = 4
+
+
+def _update(state, batch, constants):
+  """Adds what each of the devices brings, and says what it has brought."""
+  brought = batch["x"].sum() * constants
+  return state + jax.lax.psum(brought, _AXIS), {"brought": brought, "each": batch["x"]}
+
+
+def _arguments(room=_ROOM):
+  x = np.arange(room * 8, dtype=np.float32).reshape(room, 8)
+  replicate = lambda x: devices.replicate(x, axis_name=_AXIS)
+  return replicate(jnp.float32(1)), devices.split({"x": x}), replicate(jnp.float32(2)), x
+
+
+@pytest.mark.parametrize("num_updates", [1, 3, 4])
+def test_a_call_makes_so_many_updates_and_no_more(num_updates):
+  state, batches, constants, x = _arguments()
+  state, metrics = devices.fuse(_update, axis_name=_AXIS)(
+      state, batches, constants, np.int32(num_updates))
+  num_devices = jax.local_device_count()
+  np.testing.assert_array_equal(state, np.full(num_devices, 1 + 2 * x[:num_updates].sum()))
+  made = np.arange(_ROOM) < num_updates
+  each = x.reshape(_ROOM, num_devices, -1).swapaxes(0, 1) * made[None, :, None]
+  np.testing.assert_array_equal(metrics["each"], each)
+  np.testing.assert_array_equal(metrics["brought"], 2 * each.sum(axis=-1))
+
+
+def test_without_a_loop_it_is_one_update():
+  state, batches, constants, x = _arguments(room=1)
+  state, metrics = devices.fuse(_update, axis_name=_AXIS, loops=False)(
+      state, batches, constants, np.int32(1))
+  assert state[0] == 1 + 2 * x.sum()
+  assert metrics["brought"].shape == (jax.local_device_count(), 1)
+
+
+@pytest.mark.parametrize("room", [1, 4])
+def test_the_loop_stays_whatever_it_has_room_for(room):
+  # XLA makes straight code of a loop that is known to be run once, and then adds up in another
+  # order: a run that is cut otherwise into calls would learn something else.
+  call = devices.fuse(_update, axis_name=_AXIS)
+  arguments = _arguments(room)[:3]
+  assert "while(" in call.lower(*arguments, np.int32(1)).compile().as_text()
+
+
+def test_an_update_is_traced_once():
+  traced = []
+
+  def update(*arguments):
+    traced.append(1)
+    return _update(*arguments)
+
+  devices.fuse(update, axis_name=_AXIS)(*_arguments()[:3], np.int32(2))
+  assert len(traced) == 1
