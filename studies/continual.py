@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+import pathlib
 from typing import Any
 
 from studies import runs
@@ -19,8 +20,14 @@ def parse(study: str, description: str, streams: Sequence[str], arguments: Seque
   """The flags of a study on these streams; exits with status 2 for wrong ones."""
   parser = runs.parser(study, description, folder="mnist")
   parser.add_argument("--data", required=True, help="folder that holds the images")
-  parser.add_argument("--steps", type=int, help="of each run, to try it out (all)")
-  return runs.parse(parser, arguments, streams=streams)
+  parser.add_argument("--steps", type=runs.positive, help="of each run, to try it out: in folders of "
+                      "its own, with the page beside them (all)")
+  flags = runs.parse(parser, arguments, streams=streams)
+  if flags.steps:  # What was cut short must not be taken for a run to the end.
+    flags.runs /= f"{flags.steps}_steps"
+    if flags.page == pathlib.Path(parser.get_default("page")):
+      flags.page = flags.runs / flags.page.name
+  return flags
 
 
 def name(stream: str, method: str, slots: int, variant: str = "") -> str:

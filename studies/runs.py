@@ -38,10 +38,17 @@ def parser(study: str, description: str, *, folder: str | None = None) -> argpar
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
   made.add_argument("--runs", type=pathlib.Path, default=f"runs/study_{folder or study}",
                     help="folder of the runs (%(default)s)")
-  made.add_argument("--processes", type=int, default=2, help="runs at a time (%(default)s)")
+  made.add_argument("--processes", type=positive, default=2, help="runs at a time (%(default)s)")
   made.add_argument("--page", type=pathlib.Path, default=f"docs/results/{study}.md",
                     help="to write (%(default)s)")
   return made
+
+
+def positive(text: str) -> int:
+  """A whole number from 1 on, as a type of flags."""
+  if not text.isdecimal() or int(text) < 1:
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+  return int(text)
 
 
 def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Sequence[str]
@@ -59,6 +66,8 @@ def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Se
       made.error(f"no such {name.removesuffix('s')}: {', '.join(unknown)}; there are "
                  f"{', '.join(values)}")
     setattr(flags, name, wanted)
+  if not flags.page.parent.is_dir():
+    made.error(f"--page={flags.page}: there is no folder {flags.page.parent}")
   return flags
 
 

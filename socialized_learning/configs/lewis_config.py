@@ -142,13 +142,14 @@ def _debug(config: config_dict.ConfigDict) -> None:
 
 
 def _celeba(config: config_dict.ConfigDict) -> None:
+  _imagenet(config)
   config.data.name = "byol_celeb_a2"
   config.evaluation.similarity_over = "attributes"
-  config.evaluation.checkpoint = "best"
 
 
 def _imagenet(config: config_dict.ConfigDict) -> None:
   config.evaluation.checkpoint = "best"
+  config.best_model_eval_metric = "valid/loss"
 
 
 def _imagenet_imitation(config: config_dict.ConfigDict) -> None:

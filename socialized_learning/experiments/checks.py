@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 import functools
+import math
 from typing import Any
 
 import jax
 from ml_collections import config_dict
 
 from socialized_learning.platform.errors import UserError
+from socialized_learning.population import optimisers
 
 _INTERVAL_TYPES = ("interval_type", "checkpoint_interval_type", "logging_interval_type")
 _COUNTS = ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
@@ -48,15 +50,35 @@ def check_at_least_1(config: config_dict.ConfigDict, paths: Iterable[str]) -> No
 
 
 def check_not_negative(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
-  """Raises UserError if a value at `paths` is below 0."""
+  """Raises UserError unless the values at `paths` are finite and at least 0."""
   for path in paths:
-    require(at(config, path) >= 0, f"{path}={at(config, path)}: must not be negative")
+    value = at(config, path)
+    require(0 <= value < math.inf, f"{path}={value}: must not be negative, and be finite")
 
 
 def check_positive(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
-  """Raises UserError unless the values at `paths` are above 0."""
+  """Raises UserError unless the values at `paths` are finite and above 0."""
   for path in paths:
-    require(at(config, path) > 0, f"{path}={at(config, path)}: must be above 0")
+    value = at(config, path)
+    require(0 < value < math.inf, f"{path}={value}: must be above 0, and finite")
+
+
+def check_shares(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
+  """Raises UserError unless the values at `paths` are from 0 to 1."""
+  for path in paths:
+    value = at(config, path)
+    require(0 <= value <= 1, f"{path}={value}: must be from 0 to 1")
+
+
+def check_optimiser(config: config_dict.ConfigDict, path: str) -> None:
+  """Raises UserError for settings that no optimiser of `population.optimisers` can have."""
+  check_choices(config, {f"{path}.name": optimisers.OPTIMISERS})
+  check_not_negative(config, [f"{path}.{name}" for name in (
+      "learning_rate", "weight_decay", "max_grad_norm", "skip_grad_norm")])
+  check_positive(config, [f"{path}.eps"])
+  for name in ("b1", "b2", "momentum"):
+    value = at(config, f"{path}.{name}")
+    require(0 <= value < 1, f"{path}.{name}={value}: must be at least 0 and below 1")
 
 
 def check_layers(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:

@@ -23,11 +23,11 @@ from socialized_learning.experiments import base
 from socialized_learning.experiments import ease_of_learning_checks
 from socialized_learning.experiments import frozen_speakers
 from socialized_learning.games import evaluation
-from socialized_learning.games import language_report
 from socialized_learning.games import views
 from socialized_learning.metrics import learning_curves
 from socialized_learning.platform import run_folder
 from socialized_learning.platform import writers
+from socialized_learning.platform.errors import UserError
 from socialized_learning.population import devices
 from socialized_learning.population import newcomers
 from socialized_learning.population import optimisers
@@ -124,7 +124,8 @@ class EaseOfLearningExperiment(base.FusedExperiment):
                      "step": config.speaker_step, "indices": config.speakers,
                      "messages": config.messages},
         "num_listeners": config.num_listeners,
-        "num_candidates": config.evaluation.num_candidates,
+        **({"num_candidates": config.evaluation.num_candidates} if config.task == "discrimination"
+           else {}),
         "blind": self._blind(),
         "curve": (curve := _curve(folder)),
         "ease_of_learning": _ease(curve),
@@ -133,13 +134,17 @@ class EaseOfLearningExperiment(base.FusedExperiment):
     }
 
   def _blind(self) -> dict[str, float]:
-    """What a listener reaches that hears nothing, on the test split."""
+    """The best that a listener can reach on the test split that hears nothing."""
     config, test = self._config, self._splits["test"]
     if config.task == "reconstruction":  # It draws the mean picture.
       mean = self._splits["train"].rows.labels[pictures.LABEL].mean(axis=0)
       return {"loss": float(np.square(test.rows.labels[pictures.LABEL] - mean).sum((1, 2, 3)).mean())}
-    return {"accuracy": language_report.chance(config.listener_loss, test.num_classes,
-                                               config.evaluation.num_candidates)}
+    if config.listener_loss.kind == "cpc":
+      return {"accuracy": 1 / config.evaluation.num_candidates}
+    # It always gives the answer that is right most often.
+    asked = feeder.arrays(test.take(np.arange(len(test))), config.listener_loss.questions)["labels"]
+    return {"accuracy": float(np.mean([np.bincount(answers).max() / len(test)
+                                       for answers in asked.values()]))}
 
   def final_metrics(self, summary: Mapping[str, Any]) -> dict[str, Any]:
     """How easily the language was learnt, as entries of metrics.jsonl."""
@@ -156,6 +161,9 @@ class EaseOfLearningExperiment(base.FusedExperiment):
 def _curve(folder: run_folder.RunFolder) -> dict[str, Any]:
   """Steps [P] and the means [S, L, P] up to each since the one before, as metrics.jsonl has them."""
   rows = [row for row in writers.read_metrics(folder) if row["split"] == "train"]
+  if not rows:
+    raise UserError(f"{folder.metrics} has no line of training, so that there is no learning curve: "
+                    "restore that file")
   curve = {"step": [row["step"] for row in rows]}
   for name in ("accuracy", "loss"):
     values = [row[f"{name}_per_listener"] for row in rows if f"{name}_per_listener" in row]

@@ -3,22 +3,20 @@
 from collections.abc import Callable, Mapping
 
 from emcom_datasets import Split
-import jax
 from ml_collections import config_dict
 
 from socialized_learning.agents import cores
 from socialized_learning.configs import ease_of_learning_config
 from socialized_learning.data import pictures
 from socialized_learning.experiments import checks
+from socialized_learning.experiments import lewis_checks
 from socialized_learning.experiments.checks import require
 from socialized_learning.games import listener_losses
 from socialized_learning.population import mapping
-from socialized_learning.population import optimisers
 
 _AT_LEAST_1 = ("num_listeners", "listener.core.hidden_size", "listener.embed_dim", "listener.unroll",
                "evaluation.num_epochs")
-_NOT_NEGATIVE = ("data.noise", "evaluation.interval", "listener_optimiser.learning_rate",
-                 "listener_optimiser.max_grad_norm", "listener_optimiser.skip_grad_norm")
+_NOT_NEGATIVE = ("data.noise", "evaluation.interval")
 
 
 def with_task(config: config_dict.ConfigDict,
@@ -30,6 +28,8 @@ def with_task(config: config_dict.ConfigDict,
     UserError: there is no such task, or the data set has nothing for it.
   """
   checks.check_choices(config, {"task": ease_of_learning_config.TASKS})
+  require(config.task == config.sweep, f"task={config.task!r} in the recipe of {config.sweep!r}: name "
+          f"it behind the recipe, :{config.task}, which has further values for it")
   split = load_splits(config)["train"]
   head, loss = ease_of_learning_config.TASKS[config.task]
   known = {"classes": split.label_names, "attributes": split.attribute_names,
@@ -53,22 +53,19 @@ def check(config: config_dict.ConfigDict, splits: Mapping[str, Split]) -> None:
       "mapping": mapping.MAPPINGS,
       "listener.core.kind": cores.CORES,
       "listener_loss.score": listener_losses.SCORES,
-      "listener_optimiser.name": optimisers.OPTIMISERS,
       "evaluation.checkpoint": ("latest",),
       "best_model_eval_metric": ("",),
   })
   checks.check_at_least_1(config, _AT_LEAST_1)
   checks.check_not_negative(config, _NOT_NEGATIVE)
+  checks.check_positive(config, ("listener_loss.temperature",))
+  checks.check_optimiser(config, "listener_optimiser")
   checks.check_layers(config, ("listener.head.hidden_sizes",))
   checks.check_run(config)
   loss, train = config.listener_loss, splits["train"]
   require(loss.kind != "cpc" or len(config.listener.head.hidden_sizes) > 0,
           "listener.head.hidden_sizes is empty: the cpc head needs at least the projection's width")
-  require(loss.temperature > 0, f"listener_loss.temperature={loss.temperature}: must be positive")
-  others = config.batch_size // (1 if loss.cross_device else jax.device_count()) - 1
-  require(loss.num_distractors == -1 or 1 <= loss.num_distractors <= others,
-          f"listener_loss.num_distractors={loss.num_distractors}: from 1 to {others}, the others of a "
-          "batch, or -1 for all of them")
+  lewis_checks.check_distractors(config)
   require(config.batch_size <= len(train), f"batch_size={config.batch_size} is more than the "
           f"{len(train)} items of the train split of {train.name}: use at most {len(train)}")
   for name in ("valid", "test"):

@@ -38,7 +38,16 @@ def resolve(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
           f"{', '.join(SERIES)}")
   path = os.path.abspath(os.path.expanduser(config.speaker_checkpoint))
   run = _lewis_config(path)
-  config = config.copy_and_resolve_references()
+  try:
+    return _resolved(config.copy_and_resolve_references(), stored, path, run)
+  except (AttributeError, KeyError, TypeError) as error:
+    raise UserError(f"{path}/config.json is not that of a Lewis run, its {error} is missing or wrong: "
+                    "restore that file") from error
+
+
+def _resolved(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None, path: str,
+              run: Mapping[str, Any]) -> config_dict.ConfigDict:
+  """The configuration with what it takes from the run's, `run`, at `path`."""
   with config.unlocked():
     config.speaker_checkpoint = path
     config.speaker_step = _step(config, stored)

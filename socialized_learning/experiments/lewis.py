@@ -1,8 +1,9 @@
 """The Lewis game in a population, as a Jaxline experiment.
 
-Shapes: `D` devices of this process, `K` updates fused in one call, `B` batch on one device.
+Shapes: `B` batch on one device.
 """
 
+from collections.abc import Mapping
 import functools
 from typing import Any, NamedTuple
 
@@ -64,6 +65,16 @@ class LewisExperiment(base.FusedExperiment):
       self._constants = {"data": devices.replicate(feed.constants, axis_name=config.axis_name)}
       self._call = devices.fuse(make_update(population, config), axis_name=config.axis_name)
     self.reports: dict[str, language_report.LanguageReport] = {}
+
+  @classmethod
+  def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
+             ) -> config_dict.ConfigDict:
+    """Says which end of the chosen metric is the better one; see the base class."""
+    del stored
+    config = config.copy_and_resolve_references()
+    config.best_model_eval_metric_higher_is_better = lewis_checks.BEST_BY.get(
+        config.best_model_eval_metric, True)  # Of another one the check says what is wrong.
+    return config
 
   @classmethod
   def check(cls, config: config_dict.ConfigDict) -> None:

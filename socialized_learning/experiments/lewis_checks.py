@@ -22,8 +22,9 @@ from socialized_learning.population import pairing
 from socialized_learning.population import reset
 from socialized_learning.population import stack
 
-# By what the best checkpoint may be chosen; the last stands for keeping none.
-BEST_BY = ("valid/accuracy", "valid/accuracy_vote", "valid/loss", "valid/topographic_similarity", "")
+# By what the best checkpoint may be chosen, and whether more of it is better; "" is for keeping none.
+BEST_BY = {"valid/accuracy": True, "valid/accuracy_vote": True, "valid/loss": False,
+           "valid/topographic_similarity": True, "": True}
 
 _AT_LEAST_1 = (
     "speaker.torso.vocab_size", "speaker.torso.embed_dim", "speaker.core.hidden_size",
@@ -33,9 +34,7 @@ _AT_LEAST_1 = (
     "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
 _AT_LEAST_0 = (
     "data.noise", "imitation.interval", "reset.interval", "speaker_loss.length_cost",
-    "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise",
-    *(f"{agent}_optimiser.{name}" for agent in ("speaker", "listener")
-      for name in ("learning_rate", "max_grad_norm", "skip_grad_norm")))
+    "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise")
 
 
 def check_config(config: config_dict.ConfigDict) -> None:
@@ -54,9 +53,9 @@ def check_config(config: config_dict.ConfigDict) -> None:
 def _check_numbers(config: config_dict.ConfigDict) -> None:
   checks.check_at_least_1(config, _AT_LEAST_1)
   checks.check_not_negative(config, _AT_LEAST_0)
-  for path in ("target_decay", "population.score.decay"):
-    value = checks.at(config, path)
-    require(0 <= value <= 1, f"{path}={value}: must be from 0 to 1")
+  checks.check_shares(config, ("target_decay", "population.score.decay"))
+  for agent in ("speaker", "listener"):
+    checks.check_optimiser(config, f"{agent}_optimiser")
   checks.check_layers(config, ("speaker.torso.hidden_sizes", "listener.head.hidden_sizes"))
 
 
@@ -72,8 +71,6 @@ def _check_choices(config: config_dict.ConfigDict) -> None:
       "channel.kind": lewis.CHANNELS,
       "listener_loss.reward": listener_losses.REWARDS,
       "listener_loss.score": listener_losses.SCORES,
-      "speaker_optimiser.name": optimisers.OPTIMISERS,
-      "listener_optimiser.name": optimisers.OPTIMISERS,
       "population.pairing": pairing.PAIRINGS,
       "population.mapping": mapping.MAPPINGS,
       "population.score.kind": stack.SCORES,
@@ -87,7 +84,7 @@ def _check_choices(config: config_dict.ConfigDict) -> None:
   checks.check_choices(config, choices)
   require(not (config.evaluation.checkpoint == "best" and not config.best_model_eval_metric),
           "evaluation.checkpoint='best', but best_model_eval_metric names no metric: choose one of "
-          f"{', '.join(BEST_BY[:-1])}")
+          f"{', '.join(filter(None, BEST_BY))}")
 
 
 def _check_population(config: config_dict.ConfigDict) -> None:
@@ -110,15 +107,13 @@ def _check_losses(config: config_dict.ConfigDict) -> None:
           f"{needed!r}, not {head.kind!r}")
   require(loss.kind != "classification" or len(loss.questions) > 0,
           "listener_loss.questions is empty: name the labels the listener is asked for")
+  require(loss.kind == "classification" or not loss.questions,
+          f"listener_loss.questions={tuple(loss.questions)} is for listener_loss.kind=classification, "
+          f"not {loss.kind!r}: leave it empty")
   require(head.kind != "cpc" or len(head.hidden_sizes) > 0,
           "listener.head.hidden_sizes is empty: the cpc head needs at least the projection's width")
-  require(loss.temperature > 0, f"listener_loss.temperature={loss.temperature}: must be positive")
-  require(loss.num_distractors >= 1 or loss.num_distractors == -1,
-          f"listener_loss.num_distractors={loss.num_distractors}: at least 1, or -1 for the batch")
-  others = config.batch_size // (1 if loss.cross_device else jax.device_count()) - 1
-  require(loss.num_distractors <= others,
-          f"listener_loss.num_distractors={loss.num_distractors}: a game of this batch has only "
-          f"{others} others to draw from, use at most {others}, or -1 for all of them")
+  checks.check_positive(config, ("listener_loss.temperature",))
+  check_distractors(config)
   _check_channel(config)
   require(config.speaker.head != "policy" or config.channel.kind != "sampled" or
           (config.speaker_loss.kind == "reinforce" and not config.speaker_loss.baseline),
@@ -126,9 +121,24 @@ def _check_losses(config: config_dict.ConfigDict) -> None:
           "speaker_loss.kind=reinforce with speaker_loss.baseline=False")
 
 
+def check_distractors(config: config_dict.ConfigDict) -> None:
+  """Raises UserError unless a game of the batch has the candidates that it asks for."""
+  loss = config.listener_loss
+  num_devices = 1 if loss.cross_device else jax.device_count()
+  others = config.batch_size // num_devices - 1
+  require(loss.kind != "cpc" or others >= 1,
+          f"batch_size={config.batch_size} leaves a game with one candidate: use at least "
+          f"{2 * num_devices}")
+  require(loss.num_distractors == -1 or 1 <= loss.num_distractors <= others,
+          f"listener_loss.num_distractors={loss.num_distractors}: from 1 to {others}, the others of a "
+          "batch, or -1 for all of them")
+
+
 def _check_channel(config: config_dict.ConfigDict) -> None:
   channel, loss = config.channel, config.speaker_loss
-  require(channel.temperature > 0, f"channel.temperature={channel.temperature}: must be positive")
+  checks.check_positive(config, ("channel.temperature",))
+  require(loss.kind == "reinforce" or loss.baseline, "speaker_loss.baseline=False is for "
+          f"speaker_loss.kind=reinforce: {loss.kind!r} always has one")
   require(channel.kind == "sampled" or loss.kind == "reinforce",
           f"speaker_loss.kind={loss.kind!r} is for channel.kind='sampled': a relaxed speaker learns "
           "by the listener's gradient, leave speaker_loss.kind as it is")

@@ -50,8 +50,8 @@ def report_on(split: Split, judge: evaluation.Judge, speakers: Any, listeners: A
     config: `evaluation`, `listener_loss` and `message`.
 
   Returns:
-    accuracy, accuracy_vote, chance (shares of the games), loss (nats), num_candidates, and the
-    metrics of the messages.
+    accuracy, accuracy_vote, chance (shares of the games), loss (nats), num_candidates where inputs
+    are picked, and the metrics of the messages.
   """
   settings = config.evaluation
   totals = {"accuracy": 0.0, "accuracy_vote": 0.0, "loss": 0.0}
@@ -67,7 +67,8 @@ def report_on(split: Split, judge: evaluation.Judge, speakers: Any, listeners: A
     games += int(counts.sum())
   metrics = {name: total / games for name, total in totals.items()}
   metrics["chance"] = chance(config.listener_loss, split.num_classes, settings.num_candidates)
-  metrics["num_candidates"] = settings.num_candidates
+  if config.listener_loss.kind == "cpc":
+    metrics["num_candidates"] = settings.num_candidates
   lengths = messages_lib.lengths(said) if config.message.variable_length else None
   return LanguageReport(metrics | language_metrics(said, lengths, split, config), said, lengths)
 

@@ -30,9 +30,10 @@ def print_results(summary: Mapping[str, Any]) -> None:
       _with_error(numbers["mean"], numbers["standard_error"]) for numbers in columns.values())])
   blind = ", ".join(f"{name} {progress.format_number(value)}"
                     for name, value in summary["blind"].items())
+  among = f", {summary['num_candidates']} candidates" if "num_candidates" in summary else ""
   progress.print_table(
       f"{summary['task']} on {data['name']} ({data['kind']}), {summary['num_listeners']} listeners a "
-      f"speaker, {summary['num_candidates']} candidates; hearing nothing: {blind}",
+      f"speaker{among}; hearing nothing: {blind}",
       ["", *columns], rows)
 
 

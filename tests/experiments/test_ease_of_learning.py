@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import emcom_datasets
 import numpy as np
 import pytest
 
@@ -136,7 +137,12 @@ def test_transfer_tasks(line, runs, tmp_path):
   for task, questions in _TASKS.items():
     config = cli.strict_json((folders[task] / "config.json").read_text())
     assert config["listener_loss"]["questions"] == questions
-    assert 0 < cli.summary(folders[task])["test"]["accuracy"]["mean"] <= 1
+    summary = cli.summary(folders[task])
+    assert 0 < summary["test"]["accuracy"]["mean"] <= 1 and "num_candidates" not in summary
+    rows = emcom_datasets.load("dummy", "test").rows
+    answers = rows.labels | rows.attributes
+    assert summary["blind"]["accuracy"] == pytest.approx(np.mean(
+        [max(np.mean(answers[name] == answer) for answer in answers[name]) for name in questions]))
   drawn = cli.summary(folders["reconstruction"])
   assert drawn["data"]["kind"] == "real" and set(drawn["ease_of_learning"]) == {"area_under_curve"}
   assert set(drawn["test"]) == {"loss"} and drawn["blind"]["loss"] > 0
@@ -153,6 +159,7 @@ _WRONG = {
     "--config.speakers=(1,1)": ("name each one once",),
     "--config.messages=sung": ("greedy, sampled",),
     "--config.task=chess": ("discrimination, classes, attributes, reconstruction",),
+    "--config.task=classes": ("task='classes' in the recipe of 'discrimination'", ":classes"),
     "--config.num_listeners=0": ("num_listeners=0", "at least 1"),
     "--config.data.name=emoji": ("its inputs are (128,)", "(16,)", "the same input size"),
     "--config.listener_loss.questions=('class',)": ("'discrimination'", "nothing to ask for"),
@@ -183,6 +190,8 @@ def test_runs_that_cannot_teach(line, whole, runs, tmp_path):
   cli.assert_refused(_start(line, whole, folder).wait(), "run of 'ease_of_learning'")
   changed = shutil.copytree(runs / "debug", tmp_path / "changed")
   config = cli.strict_json((changed / "config.json").read_text())
+  (changed / "config.json").write_text(json.dumps(config | {"message": 3}))
+  cli.assert_refused(_start(line, changed, folder).wait(), "is not that of a Lewis run", "restore")
   config["speaker"]["core"]["hidden_size"] = 9
   (changed / "config.json").write_text(json.dumps(config))
   cli.assert_refused(_start(line, changed, folder).wait(), "does not hold the speakers", "config.json")
