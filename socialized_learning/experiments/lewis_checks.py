@@ -17,7 +17,6 @@ from socialized_learning.games import listener_losses
 from socialized_learning.games import speaker_losses
 from socialized_learning.population import imitation
 from socialized_learning.population import mapping
-from socialized_learning.population import optimisers
 from socialized_learning.population import pairing
 from socialized_learning.population import reset
 from socialized_learning.population import stack
