@@ -4,7 +4,7 @@
     [--processes=2] [--page=docs/results/masc.md]
 
 DIR holds CIFAR-100 in any format (`data.sources`); without it that part is left out. What is there
-already is not run again. Cost of a seed on one core: mnist5k 2 minutes, emoji 5, the reduced CIFAR-100
+already is not run again. Cost of a seed on one core: mnist5k 3 minutes, emoji 5, the reduced CIFAR-100
 a quarter of an hour.
 """
 

@@ -41,7 +41,7 @@ class MascExperiment(base.FusedExperiment):
     self._stages = masc_world.plan(config, self._world)
     self._design = masc_design.make(config, self._world, self._stages)
     keeps_best = config.selection == "validation"
-    shown = jnp.zeros((1, *self._world.train.images.shape[1:]))
+    shown = _shown(self._world)
     self._state = self.initial_state(functools.partial(
         training.init, self._design, self._stages, images=shown, keeps_best=keeps_best,
         has_elders=config.rounds > 1), init_rng)
@@ -65,10 +65,13 @@ class MascExperiment(base.FusedExperiment):
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:
     """Fills in what the fidelity says and how long it all takes; see the base class."""
-    del stored
     config = masc_checks.resolved(config)
-    stages = masc_world.plan(config, masc_world.load(config))
+    world = masc_world.load(config)
+    stages = masc_world.plan(config, world)
     config.training_steps = config.training_steps or (stages[-1].last if stages else 0)
+    # A run that has been begun holds them itself.
+    if stored is None or stored.get("weights") != config.weights.to_dict():
+      masc_weights.check_networks(config, masc_design.make(config, world, stages), _shown(world))
     return config
 
   @classmethod
@@ -171,10 +174,8 @@ class MascExperiment(base.FusedExperiment):
     """Examines all networks on the test images, gates calibrated on those held out."""
     del global_step, rng, writer
     state = devices.first(self._state)
-    parts = state.parts
-    reached = masc_weights.given(self._config) | {
-        stage.part for stage in self._stages if stage.last <= int(state.step)}
-    parts = {part: pupil for part, pupil in parts.items() if part in reached}
+    known = masc_weights.given(self._config) | stages_lib.trained(self._stages, int(state.step))
+    parts = {part: pupil for part, pupil in state.parts.items() if part in known}
     held_out = self._world.held_out
     said = {name: self._examine(parts, images) for name, images in (
         ("test", self._world.test.images), ("valid", self._world.train.images[held_out]))
@@ -205,3 +206,8 @@ class MascExperiment(base.FusedExperiment):
   def print_results(self, summary: Mapping[str, Any]) -> None:
     """Prints the results of all agents."""
     masc_tables.print_results(summary)
+
+
+def _shown(world: masc_world.World) -> chex.Array:
+  """An image of the shape that networks read, as a batch of one."""
+  return jnp.zeros((1, *world.train.images.shape[1:]))

@@ -24,6 +24,7 @@ _DECIDED = {name: name for name in (
     "learning_rate", "schedule", "warmup_epochs", "momentum", "weight_decay", "batch_size",
     "selection", "kd_weight", "alignment_weight", "anchor", "temperature")} | {
         "collaboration.kd_mode": "kd_mode", "data.augmentation": "augmentation",
+        "data.normalise": "normalisation",
         "num_epochs.specialists": "num_epochs", "num_epochs.student": "num_epochs",
         "num_epochs.experts": "num_epochs"}
 
@@ -40,10 +41,9 @@ def resolved(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
   for path, field in _DECIDED.items():
     if checks.at(config, path) is None:
       config.update_from_flattened_dict({path: getattr(settings, field)})
-  if config.data.normalise is None:
-    config.data.normalise = "imagenet" if config.fidelity == "code" else "cifar"
   if config.evaluation.gate is None:
-    config.evaluation.gate = "margin" if config.fidelity == "clean" else "lse"
+    has_others = config.groups.num_agents > 1  # Else there is nothing to calibrate by.
+    config.evaluation.gate = "margin" if config.fidelity == "clean" and has_others else "lse"
   _check_values(config)
   return config
 
@@ -74,7 +74,7 @@ def _check_values(config: config_dict.ConfigDict) -> None:
       "selection_epochs", "federated_steps", "cache.num_views", "network.width_divisor",
       "network.hidden_size", "groups.num_agents", "collaboration.block"))
   checks.check_not_negative(config, (
-      "training_steps", "learning_rate", "warmup_epochs", "momentum", "weight_decay", "kd_weight",
+      "training_steps", "random_seed", "learning_rate", "warmup_epochs", "momentum", "weight_decay", "kd_weight",
       "alignment_weight", "groups.seed", "data.classes", "data.images_per_class",
       "evaluation.interval"))
   for path in ("data.validation", "network.dropout_rate"):
@@ -87,6 +87,12 @@ def _check_values(config: config_dict.ConfigDict) -> None:
   require(config.collaboration.block < len(vgg.LAYOUTS["wide"]),
           f"collaboration.block={config.collaboration.block}: blocks are 0 to "
           f"{len(vgg.LAYOUTS['wide']) - 1}, and the first reads the image, use 1 to 12")
+  require(config.evaluation.gate != "margin" or config.groups.num_agents > 1,
+          "evaluation.gate='margin' is calibrated on the images of other agents, and there are none: "
+          "use lse")
+  require(config.groups.split == "given" or str(config.groups.given) in ("()", ""),
+          f"groups.given with groups.split={config.groups.split!r}, which divides the classes by "
+          "itself: add --config.groups.split=given")
   require(not config.evaluation.interval, f"evaluation.interval={config.evaluation.interval}: a "
           "society is examined as selection_epochs says, use 0")
 
@@ -99,6 +105,11 @@ def check(config: config_dict.ConfigDict, world: masc_world.World) -> None:
     checks.check_run(config)
   require(config.training_steps <= last,
           f"training_steps={config.training_steps}: the stages have {last}, use 0 for all")
+  constants = masc_design.NORMALISATIONS[config.data.normalise]
+  channels = world.train.images.shape[-1]
+  require(constants is None or len(constants[0]) == channels,
+          f"data.normalise={config.data.normalise!r} is of three colours, and images of "
+          f"{config.data.name} have {channels}: use none")
   needs_held_out = {"selection='validation'": config.selection == "validation",
                     "evaluation.gate='margin'": config.evaluation.gate == "margin"}
   held_out = world.owner(world.train.labels[world.held_out])

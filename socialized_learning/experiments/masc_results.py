@@ -21,6 +21,10 @@ from socialized_learning.society import stages as stages_lib
 PROGRAMS = {"teacher": ("before", "expert", "expert_top5"),
             "masc": ("after", "global", "global_top5")}
 
+# Gates of the released code between all specialists and the student.
+_WITH_STUDENT = {"specialists_gap": "specialists or student, by energy",
+                 "specialists_probability_gap": "specialists or student, by both"}
+
 Said = Mapping[str, Mapping[str, np.ndarray]]  # split -> part -> logits [N, n, C] or [n, C]
 
 
@@ -52,6 +56,13 @@ class _Examined:
                for expert, margin in zip(self.said[experts], margins)]
     answers = jax.device_get(answers)
     return np.stack([a.model for a in answers]), np.stack([a.logits for a in answers])
+
+  def of_specialists(self, gate: str) -> np.ndarray:
+    """What one of the specialists answers, or the student where they are not sure enough: [n, C]."""
+    logits = self.said["specialists"]
+    student = self.said.get("student", np.zeros_like(logits[0]))  # Not every gate asks it.
+    return np.asarray(gates.specialists(gate, logits, student,
+                                        temperature=self._config.temperature).logits)
 
   def margins(self, student: str, experts: str) -> np.ndarray | None:
     """What calibrates the margin gates on held-out images: [N]; None without those."""
@@ -135,9 +146,10 @@ def _methods(found: _Examined, gate: str) -> dict[str, Any]:
   if found.has("specialists"):
     methods["isolated specialists"] = found.matrix(found.said["specialists"])
     if found.num_agents > 1:
-      nobody = np.zeros_like(found.said["specialists"][0])  # Who is never asked by this gate.
-      methods["specialists, energy gate"] = everyone(np.asarray(gates.specialists(
-          "specialists", found.said["specialists"], nobody).logits))
+      methods["specialists, energy gate"] = everyone(found.of_specialists("specialists"))
+      if found.has("student"):
+        for gate_of_both, title in _WITH_STUDENT.items():
+          methods[title] = everyone(found.of_specialists(gate_of_both))
   if found.has("federated"):
     methods["federated averaging"] = everyone(found.said["federated"])
   if found.has("joint"):

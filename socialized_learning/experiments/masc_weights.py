@@ -32,19 +32,27 @@ def given(config: config_dict.ConfigDict) -> frozenset[str]:
 
 
 def check(config: config_dict.ConfigDict) -> None:
-  """Raises UserError for folders that hold no weights, or numbers of them that fit no society."""
+  """Raises UserError for numbers of folders that fit no society, whatever is in them."""
   num_agents = config.groups.num_agents
   for part in given(config):
     number, wanted = len(folders(config, part)), 1 if part == "student" else num_agents
     if number != wanted:
       raise UserError(f"weights.{part} names {number} folders, and {wanted} are needed: separate them "
                       "by commas")
-    for folder in folders(config, part):
-      weights.read_about(folder)
   if "experts" in given(config) and "student" not in given(config):
     raise UserError("weights.experts grew on a student's backbone: give weights.student too")
   if config.rounds > 1 and given(config) - {"specialists"}:
     raise UserError(f"rounds={config.rounds} with a given student: use rounds=1")
+  if config.altruism.init == "owner_head" and "student" in given(config):
+    raise UserError("altruism.init='owner_head' with a given student, which has no such heads: use "
+                    "fresh or student")
+
+
+def check_networks(config: config_dict.ConfigDict, design: training.Design,
+                   images: jax.ShapeDtypeStruct) -> None:
+  """Raises UserError for what `load` would, before anything is built."""
+  for part in given(config):
+    _read_part(config, design, part, images)
 
 
 def load(config: config_dict.ConfigDict, design: training.Design, state: training.TrainState,
@@ -57,12 +65,8 @@ def load(config: config_dict.ConfigDict, design: training.Design, state: trainin
   """
   parts = dict(state.parts)
   for part in given(config):
-    vgg = design.narrow if part == "specialists" else design.wide
-    nets = [_read(folder, vgg, images) for folder in folders(config, part)]
+    nets = _read_part(config, design, part, images)
     if part == "experts":
-      student = _read(*folders(config, "student"), design.wide, images)
-      for folder, net in zip(folders(config, part), nets, strict=True):
-        _check_backbone(folder, net, student)
       params, stats = {"head": _stacked([net.head for net in nets])}, {}
     elif part == "specialists":
       params = _stacked([{"backbone": net.backbone.params, "head": net.head} for net in nets])
@@ -73,6 +77,18 @@ def load(config: config_dict.ConfigDict, design: training.Design, state: trainin
       stats = nets[0].backbone.stats
     parts[part] = Pupil(params, stats, parts[part].momentum)
   return state._replace(parts=parts)
+
+
+def _read_part(config: config_dict.ConfigDict, design: training.Design, part: str,
+               images: jax.ShapeDtypeStruct) -> list[VggNet]:
+  """The networks of a part, those of experts with the student's backbone."""
+  vgg = design.narrow if part == "specialists" else design.wide
+  nets = [_read(folder, vgg, images) for folder in folders(config, part)]
+  if part == "experts":
+    student = _read(*folders(config, "student"), design.wide, images)
+    for folder, net in zip(folders(config, part), nets, strict=True):
+      _check_backbone(folder, net, student)
+  return nets
 
 
 def _read(folder: str, vgg: Vgg, images: jax.ShapeDtypeStruct) -> VggNet:

@@ -70,6 +70,9 @@ def _load(name, data_dir, download, validation, classes, images_per_class, num_a
   groups = groups_lib.split("given" if split == "tasks" else split, num_agents, num_classes,
                             seed=groups_seed, given=found.tasks if split == "tasks" else _parsed(given))
   if images_per_class:
+    if images_per_class > (most := int(np.bincount(train.labels).max())):
+      raise UserError(f"data.images_per_class={images_per_class}: {name} has at most {most} of a class, "
+                      "use 0 for all")
     few = _of_each_class(train.labels, num_classes, lambda count: images_per_class, "images", seed)
     train = sources.Images(train.images[few], train.labels[few])
     kind = f"{kind}, {images_per_class} training images of each class"

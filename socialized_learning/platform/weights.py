@@ -48,6 +48,7 @@ def load_weights(folder: str | os.PathLike[str], template: PyTree) -> PyTree:
   Raises:
     UserError: no weights there, damaged ones, or others than are wanted: it names an array.
   """
+  _check_there(folder)
   plain, info = checkpoints.read_checkpoint(folder)
   _check_origin(folder, info)
   slots = plain_trees.to_slots(template)
@@ -64,6 +65,7 @@ def read_about(folder: str | os.PathLike[str]) -> dict[str, Any]:
   Raises:
     UserError: no weights there, or damaged ones.
   """
+  _check_there(folder)
   info = checkpoints.read_info(folder)
   _check_origin(folder, info)
   return info["meta"]
@@ -79,6 +81,11 @@ def refuse_used(folder: str | os.PathLike[str]) -> None:
                    ) from error
   if used:
     raise UserError(f"{path} is there already and is not overwritten: name a new folder")
+
+
+def _check_there(folder: str | os.PathLike[str]) -> None:
+  if checkpoints.latest_step(folder) is None:
+    raise UserError(f"there are no weights in {folder}: name a folder that tools.import_torch has made")
 
 
 def _check_origin(folder: str | os.PathLike[str], info: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@
 | learning rate | warm-up to 0.1, cosine to 0 | 0.005 | 0.005, momentum forgotten each epoch |
 | batch, epochs of a stage | 128, 500 | 128, 500 | 32, 100 |
 | training images | cropped and flipped | flipped | flipped, alike in every epoch |
-| colours normalised by | the set's own constants | the same | those of ImageNet |
+| colours normalised by | the constants of CIFAR-10 | the same | those of ImageNet |
 | model | best in validation | last | last |
 
 The released code leaves the weights of its losses undefined, and the anchor and beta of its energy:
@@ -47,7 +47,7 @@ class Settings(NamedTuple):
   batch_size: int
   num_epochs: int  # Of each stage.
   augmentation: str  # Of training images: "crop_flip" or "flip".
-  normalisation: str  # Of colours: "own" constants of the set, or those of "imagenet".
+  normalisation: str  # Of colours: by the constants of "cifar" or "imagenet".
   same_every_epoch: bool  # Whether order, augmentation and dropout are those of the first epoch.
   selection: str  # Which model is kept: "validation" or "last".
   kd_mode: str  # One of `distillation.KD_MODES`.
@@ -73,7 +73,7 @@ class Losses(NamedTuple):
 _PAPER = Settings(
     learning_rate=0.005, schedule="constant", warmup_epochs=0, momentum=0.9, weight_decay=5e-4,
     resets_momentum=False, batch_size=128, num_epochs=500, augmentation="flip",
-    normalisation="own", same_every_epoch=False, selection="last", kd_mode="owner_head",
+    normalisation="cifar", same_every_epoch=False, selection="last", kd_mode="owner_head",
     kd_weight=1.0, alignment_weight=0.1, anchor=-20.0, temperature=1.0)
 SETTINGS = {
     "clean": _PAPER._replace(

@@ -73,7 +73,8 @@ def pair(gate: str, student: chex.Array, expert: chex.Array, labels: chex.Array,
 
 
 @functools.partial(jax.jit, static_argnames="gate")
-def specialists(gate: str, logits: chex.Array, student: chex.Array) -> Answer:
+def specialists(gate: str, logits: chex.Array, student: chex.Array, *, temperature: float = 1.0
+               ) -> Answer:
   """One of several specialists answers, or the student where they are not sure enough.
 
   specialists: to whom the image is the most familiar. specialists_gap: the same if the second comes
@@ -85,6 +86,7 @@ def specialists(gate: str, logits: chex.Array, student: chex.Array) -> Answer:
     gate: one of `SPECIALIST_GATES`.
     logits: [N, B, C] of the specialists, two at least.
     student: [B, C] logits.
+    temperature: of the free energy.
 
   Returns:
     The answers; `model` is 0 ... N - 1, or N for the student.
@@ -95,7 +97,7 @@ def specialists(gate: str, logits: chex.Array, student: chex.Array) -> Answer:
   if gate not in SPECIALIST_GATES:
     raise ValueError(f"gate {gate!r}: one of {', '.join(SPECIALIST_GATES)}")
   chex.assert_rank([logits, student], [3, 2])
-  energies = energy.free_energy(logits)
+  energies = energy.free_energy(logits, temperature)
   chosen = energies.argmin(axis=0).astype(jnp.int32)
   if gate != "specialists":
     needed = ENERGY_GAP if gate == "specialists_gap" else ENERGY_GAP_WITH_PROBABILITY

@@ -75,6 +75,22 @@ def at(stages: Sequence[Stage], step: int) -> Stage:
   return next((stage for stage in stages if step < stage.last), stages[-1])
 
 
+def trained(stages: Sequence[Stage], step: int) -> frozenset[str]:
+  """The parts that are whole after so many steps, which may be in the middle of a stage.
+
+  Not those that a stage under way is changing, nor heads whose backbone has moved since they grew.
+  """
+  whole: set[str] = set()
+  for stage in stages:
+    if stage.last <= step:
+      whole.add(stage.part)
+    elif stage.first < step or (stage.first == step and stage.kind == GROWN):  # Grown from new heads.
+      whole.discard(stage.part)
+    if stage.first < step:
+      whole -= {other.part for other in stages if other.backbone == stage.part}
+  return frozenset(whole)
+
+
 class Order:
   """In which order images are seen: each epoch in its own, batches running on over its end.
 

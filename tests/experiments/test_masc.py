@@ -19,8 +19,7 @@ _RUN = ("--config.data.classes=4", "--config.data.images_per_class=20",
         "--config.num_epochs.specialists=3", "--config.num_epochs.student=2",
         "--config.num_epochs.experts=6", "--config.selection_epochs=2",
         "--config.baselines=False", "--config.network.mapping=vmap", "--config.cache.teachers=True",
-        "--config.save_checkpoint_interval=4", "--config.log_train_data_interval=4",
-        "--config.updates_per_call=4")  # All calls of the last stage are then of one length.
+        "--config.save_checkpoint_interval=4", "--config.log_train_data_interval=4")
 # 36 images of each agent, 2 steps of an epoch; 72 of all, 3 steps.
 _ENDS = {"specialists": 6, "collaboration": 12, "altruism": 24}
 _STEPS = 24
@@ -65,7 +64,8 @@ def test_summary(whole):
   assert min(np.array(after["gate"]["oracle"]) - after["global"]) >= 0
   assert summary["methods"]["MASC"]["expert"] == pytest.approx(np.mean(after["expert"]))
   assert set(summary["methods"]) == {
-      "isolated specialists", "specialists, energy gate", "collaboration only", "MASC"}
+      "isolated specialists", "specialists, energy gate", "specialists or student, by energy",
+      "specialists or student, by both", "collaboration only", "MASC"}
   assert set(summary["gates"]) == {"lse", "margin", "student", "expert", "oracle"}
 
 
@@ -161,6 +161,12 @@ def test_given_networks_are_examined_as_they_are(line, whole, tmp_path):
                      "another network")
   cli.assert_refused(_start(line, tmp_path / "other", *_RUN, options[2]).wait(),
                      "give weights.student too")
+  assert not (tmp_path / "other").exists()
+  # The run holds them itself by now.
+  for name in {folder for option in options for folder in option.partition("=")[2].split(",")}:
+    shutil.rmtree(name)
+  again = _start(line, tmp_path / "run", *_RUN, *options, "--jaxline_mode=eval").wait()
+  assert again.status == 0 and cli.summary(tmp_path / "run")["after"] == theirs["after"], again
 
 
 _WRONG = {
@@ -187,7 +193,13 @@ _WRONG = {
     "--config.rounds=0": ("rounds=0",),
     "--config.training_steps=1000000": ("the stages have",),
     "--config.evaluation.interval=5": ("selection_epochs",),
-    "--config.weights.student=/nowhere": ("/nowhere",),
+    "--config.weights.student=/nowhere": ("there are no weights in /nowhere",),
+    "--config.weights.student=/nowhere --config.altruism.init=owner_head": ("no such heads",),
+    "--config.random_seed=-1": ("random_seed=-1",),
+    "--config.data.normalise=cifar": ("three colours", "have 1", "use none"),
+    "--config.data.images_per_class=100000": ("images_per_class=100000", "at most"),
+    "--config.groups.given=((0,1),(2,3))": ("groups.given", "groups.split=given"),
+    "--config.groups.num_agents=1 --config.evaluation.gate=margin": ("there are none", "use lse"),
     "--config.weights.specialists=a,b": ("weights.specialists names 2 folders", "5 are needed"),
     "--config.evaluation.agent=5": ("evaluation.agent=5", "0 to 4"),
     "--config.evaluation.program=chess": ("all, teacher, masc",),

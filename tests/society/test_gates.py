@@ -49,6 +49,14 @@ def test_golden_answers(gate, dtype):
   np.testing.assert_allclose(doubled, cross_entropy, rtol=1e-6 if dtype == np.float64 else 1e-5)
 
 
+def test_temperature_decides_who_knows_an_image_better():
+  # -T log(e^(10/T) + 3) and -T log(2 e^(9/T) + 2 e^(-9/T)): -10.0 and -9.7, but -10.9 and -11.8.
+  logits = jnp.asarray([[[10.0, 0, 0, 0]], [[9.0, 9, -9, -9]]])
+  first, second = (gates.specialists("specialists", logits, logits[0], temperature=t).model[0]
+                   for t in (1.0, 4.0))
+  assert (first, second) == (0, 1)
+
+
 def test_golden_familiarity():
   models = golden_logits.models()
   np.testing.assert_allclose(-energy.free_energy(models)[3], [

@@ -37,6 +37,20 @@ def test_which_stage_makes_a_step():
       "specialists", "specialists", "collaboration", "collaboration", "altruism", "altruism"]
 
 
+def test_what_a_stage_under_way_changes_is_not_whole():
+  # Specialists to 4, student to 13, experts to 15, student again to 24, experts again to 26.
+  stages = _plan(rounds=2)
+  assert [stage.last for stage in stages] == [4, 13, 15, 24, 26]
+  old, all_ = {"specialists", "student"}, {"specialists", "student", "experts"}
+  wanted = {0: set(), 3: set(), 4: {"specialists"}, 5: {"specialists"}, 13: old, 14: old, 15: all_,
+            16: {"specialists"}, 23: {"specialists"}, 24: old, 25: old, 26: all_}
+  assert {step: stages_lib.trained(stages, step) for step in wanted} == wanted
+  # Heads that were grown on another backbone stay.
+  more = _plan(has_baselines=True)
+  assert stages_lib.trained(more, more[-1].last - 1) == all_ | {"federated", "joint"}
+  assert stages_lib.trained(more, more[-1].last) == {stage.part for stage in more}
+
+
 @pytest.fixture(name="order")
 def _order():
   return stages_lib.Order(_OWNED, batch_size=4, seed=0, same_every_epoch=False)
