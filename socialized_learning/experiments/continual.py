@@ -176,12 +176,13 @@ class ContinualExperiment(base.FusedExperiment):
     """What `summary.json` says about the stream."""
     del folder
     counters = self.counters()
-    return (self.results.summary(self._config, self._streams[0], self._images.kind)
+    return (self.results.summary(self._config, self._streams, self._images.kind)
             | self._probes.reports | ({"counters": counters} if counters else {}))
 
   def write_artifacts(self, folder: run_folder.RunFolder) -> None:
     """Writes `accuracy_matrix.csv`, a line per seed, head and setting, and the probes' pictures."""
-    folder.write_text("accuracy_matrix.csv", self.results.csv(self._config, self._streams[0]))
+    folder.write_text("accuracy_matrix.csv", self.results.csv(
+        self._config, self._streams[0], int(devices.first(self._state).step)))
     for name, picture in self._probes.pictures().items():
       folder.write_bytes(f"{name}.png", picture)
 

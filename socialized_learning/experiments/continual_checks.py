@@ -18,6 +18,9 @@ _NEEDS_BORDERS = ("agem", "ewc_on", "lwf", "si")  # Methods that act at the end 
 _FROM_0_TO_1 = ("ema_rate", "ema_decay", "plastic_ema_rate", "plastic_ema_decay", "stable_ema_rate",
                 "stable_ema_decay", "importance_rate", "importance_decay")
 _SHOWS_ONE_BY_ONE = ("ewc_on", "synergy")  # Methods that estimate an importance.
+# Methods of which the published implementation has a defect that a number may hang on.
+_HAVE_REFERENCE = (*_SHOWS_ONE_BY_ONE, "multi_scale", "dynamos")
+_POSITIVE = ("temperature", "si_damping")
 
 
 def check_config(config: config_dict.ConfigDict) -> None:
@@ -40,6 +43,12 @@ def check_config(config: config_dict.ConfigDict) -> None:
   checks.check_layers(config, ("network.hidden_sizes",))
   require(not config.evaluation.interval, f"evaluation.interval={config.evaluation.interval}: a "
           "stream is examined at the borders of its tasks, use 0")
+  of_sweep = config.sweep.partition(",")[0]
+  require(config.method == of_sweep, f"method={config.method!r} in the recipe of {of_sweep!r}: name it "
+          f"there, :{config.method},{config.sweep.partition(',')[2]}, with values of its own")
+  require(config.learner.fidelity == "clean" or config.method in _HAVE_REFERENCE,
+          f"learner.fidelity={config.learner.fidelity!r} means nothing for {config.method}, only for "
+          f"{', '.join(_HAVE_REFERENCE)}: use clean")
   is_general = streams.STREAMS[config.stream.name].setting == streams.GENERAL
   require(not is_general or config.method not in _NEEDS_BORDERS,
           f"method={config.method!r} acts at the end of a task, and {config.stream.name} has none: "
@@ -56,14 +65,22 @@ def check_config(config: config_dict.ConfigDict) -> None:
           or config.network.kind == "mlp" or jax.device_count() == 1,
           f"learner.fidelity='reference' of {config.method} shows images one by one, which several "
           "devices cannot share: use one device, or learner.fidelity=clean")
-  for name in set(_FROM_0_TO_1) & set(config.learner):
-    require(0 <= config.learner[name] <= 1,
-            f"learner.{name}={config.learner[name]}: must be from 0 to 1")
+  _check_numbers(config)
   if "memory_policy" in config.learner:
     checks.check_choices(config, {"learner.memory_policy": memory.POLICIES})
   source = streams.STREAMS[config.stream.name].source
   require(config.data.name == source.name, f"data.name={config.data.name!r}: {config.stream.name} is "
           f"made of {source.name}")
+
+
+def _check_numbers(config: config_dict.ConfigDict) -> None:
+  """Raises UserError for values that no learner can have."""
+  there = lambda names: [f"learner.{name}" for name in names if name in config.learner]
+  checks.check_shares(config, there(_FROM_0_TO_1))
+  checks.check_positive(config, there(_POSITIVE))
+  checks.check_not_negative(config, there(
+      name for name, value in config.learner.items()
+      if isinstance(value, (int, float)) and name != "policy_penalty"))
 
 
 def _check_agents(config: config_dict.ConfigDict) -> None:
@@ -115,13 +132,17 @@ def check(config: config_dict.ConfigDict, stream: streams.Stream) -> None:
   require(config.training_steps <= steps,
           f"training_steps={config.training_steps}: {config.stream.name} has {steps}, use 0 for all")
   _check_warmup(config, stream)
+  num_tasks = len(stream.plan.task_ends)
+  require(config.method != "agem" or config.learner.buffer_size >= num_tasks,
+          f"learner.buffer_size={config.learner.buffer_size}: agem shares its memory out to "
+          f"{num_tasks} tasks, use at least {num_tasks}")
 
 
 def settings(config: config_dict.ConfigDict, stream: streams.Stream) -> config_dict.ConfigDict:
   """What a learner is made from: its own values and what it has to know of the run."""
   values = config.learner.to_dict() | {
       "num_tasks": len(stream.plan.task_ends), "batch_size": config.batch_size,
-      "num_epochs": config.num_epochs}
+      "num_epochs": config.num_epochs, "has_short_batches": not stream.plan.valid.all()}
   if "keep_ratio" in config.learner:
     values["warmup_steps"] = warmup_steps(config, stream)
   return config_dict.ConfigDict(values)

@@ -78,7 +78,8 @@ class Results:
         found.append(continual_csv.Examination(
             head=head, setting=setting, label_space=_OUTPUTS[setting],
             task_identity="told in the test" if setting == "task_il" else "never told",
-            accuracy=noted[f"accuracy{suffix}"], random_init=noted[f"start{suffix}"], ece=ece))
+            accuracy=noted[f"accuracy{suffix}"], random_init=noted[f"start{suffix}"], ece=ece,
+            nested=stream.tests.nested is not None))
     return found
 
   def final_metrics(self, stream: streams.Stream) -> dict[str, float]:
@@ -86,20 +87,15 @@ class Results:
     return {f"test/{e.head}_{e.setting}": float(
         continual.final_average_accuracy(e.accuracy).mean()) for e in self.examinations(stream)}
 
-  def summary(self, config: config_dict.ConfigDict, stream: streams.Stream, kind: str
+  def summary(self, config: config_dict.ConfigDict, planned: Sequence[streams.Stream], kind: str
              ) -> dict[str, Any]:
-    """What `summary.json` says."""
-    heads: dict[str, Any] = {}
+    """What `summary.json` says of the members' streams."""
+    stream, heads = planned[0], {}
     for e in self.examinations(stream):
-      numbers = {
-          "final_average_accuracy": continual.final_average_accuracy(e.accuracy),
-          "forgetting": continual.forgetting(e.accuracy, FORGETTING),
-          "bwt": continual.backward_transfer(e.accuracy),
-          "fwt": continual.forward_transfer(e.accuracy, e.random_init),
-      }
-      if e.ece is not None:
-        numbers["ece"] = e.ece
-      if config.stream.name.startswith("gcil"):  # Its test sets are cumulative.
+      numbers = e.metrics(FORGETTING)
+      if e.ece is None:
+        del numbers["ece"]
+      if e.nested:
         numbers["all_seen_classes"] = np.asarray(e.accuracy)[:, -1, -1]
       heads.setdefault(e.head, {})[e.setting] = {
           "label_space": e.label_space, "task_identity": e.task_identity, **numbers,
@@ -111,15 +107,15 @@ class Results:
         "method": config.method, "stream": config.stream.name, "setting": stream.setting,
         "buffer": config.learner.buffer_size, "fidelity": config.learner.fidelity,
         "seeds": self._seeds(config), "data": {"name": config.data.name, "kind": kind},
-        "plan": [streams.fingerprint(stream)], "num_tasks": self.num_tasks,
+        "plan": [streams.fingerprint(each) for each in planned], "num_tasks": self.num_tasks,
         "preset": config.preset.to_dict() | {"changed": changed_values(config)},
         "forgetting_definition": FORGETTING, "heads": heads}
 
-  def csv(self, config: config_dict.ConfigDict, stream: streams.Stream) -> str:
-    """The table `accuracy_matrix.csv`."""
+  def csv(self, config: config_dict.ConfigDict, stream: streams.Stream, steps: int) -> str:
+    """The table `accuracy_matrix.csv` after so many updates."""
     return continual_csv.to_csv(
         self.examinations(stream), method=config.method, stream=config.stream.name,
-        buffer=config.learner.buffer_size, seeds=self._seeds(config), steps=config.training_steps,
+        buffer=config.learner.buffer_size, seeds=self._seeds(config), steps=steps,
         forgetting=FORGETTING)
 
   def _seeds(self, config: config_dict.ConfigDict) -> list[int]:

@@ -38,7 +38,7 @@ def consolidate(state: State, total: Any, num_examples: chex.Array,
     config: see `make`.
   """
   divisor = jnp.maximum(num_examples, 1)
-  if config.fidelity == "reference":  # Batches times their size, though the last may be short.
+  if config.fidelity == "reference" and config.has_short_batches:  # Batches times their size.
     divisor = -(-divisor // config.batch_size) * config.batch_size
   importance = jax.tree.map(lambda old, new: config.ewc_decay * old + new / divisor,
                             state.importance, total)
@@ -54,7 +54,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
   Loss: `ce + ewc_weight sum_j F_j (theta_j - theta*_j)^2`. At a task's end `F = ewc_decay F + F'`
   and theta* becomes theta; F' is the mean `importance` of the task's examples, each augmented once.
   Fidelity "reference" estimates it as the published code does, and divides by the number of batches
-  times their size.
+  times their size, of which the last may be short (`has_short_batches`).
   Config: `learning_rate`, `ewc_weight`, `ewc_decay`, `fidelity`, `batch_size` over all devices;
   `average_filters` where kernels shall have one importance per filter.
   """

@@ -15,7 +15,9 @@ from socialized_learning.metrics import continual
 
 _RUN = ("method", "stream", "buffer", "seed")
 _EXAMINATION = ("head", "setting", "label_space", "task_identity")
-_METRICS = ("final_average_accuracy", "backward_transfer", "forward_transfer", "forgetting", "ece")
+# Columns, and what they are in `Examination.metrics`.
+_METRICS = {"final_average_accuracy": "final_average_accuracy", "backward_transfer": "bwt",
+            "forward_transfer": "fwt", "forgetting": "forgetting", "ece": "ece"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,26 @@ class Examination:
   accuracy: npt.ArrayLike  # [S, T, T] percent, see `metrics.continual`.
   random_init: npt.ArrayLike | None = None  # [T] or [S, T] percent; None: no forward transfer.
   ece: npt.ArrayLike | None = None  # [S] percent, on all test sets at the end; None: not measured.
+  nested: bool = False  # Whether each test set is part of the next: none is then of one task.
+
+  def metrics(self, forgetting: str) -> dict[str, np.ndarray]:
+    """The metrics of `metrics.continual` by name, [S] each; NaN where one is not defined.
+
+    Args:
+      forgetting: definition, see `continual.forgetting`.
+    """
+    accuracy = np.asarray(self.accuracy, np.float64)
+    undefined = np.full(len(accuracy), np.nan)
+    found = {"final_average_accuracy": continual.final_average_accuracy(accuracy),
+             "forgetting": undefined, "bwt": undefined, "fwt": undefined,
+             "ece": undefined if self.ece is None else np.asarray(self.ece, np.float64)}
+    if self.nested:
+      return found
+    found |= {"forgetting": continual.forgetting(accuracy, forgetting),
+              "bwt": continual.backward_transfer(accuracy)}
+    if self.random_init is not None:
+      found["fwt"] = continual.forward_transfer(accuracy, self.random_init)
+    return found
 
 
 def header(num_tasks: int) -> list[str]:
@@ -58,7 +80,9 @@ def to_csv(examinations: Sequence[Examination], *, method: str, stream: str, buf
   Raises:
     ValueError: no examinations, or other shapes than those of S seeds and T tasks.
   """
-  columns = [_columns(examination, len(seeds), forgetting) for examination in examinations]
+  for examination in examinations:
+    _check(examination, len(seeds))
+  columns = [_columns(examination, forgetting) for examination in examinations]
   if len({metrics.shape for metrics in columns}) != 1:
     raise ValueError(f"examinations must be of the same tasks, got those of "
                      f"{[metrics.shape[-1] - len(_METRICS) for metrics in columns]} tasks")
@@ -73,17 +97,18 @@ def to_csv(examinations: Sequence[Examination], *, method: str, stream: str, buf
   return text.getvalue()
 
 
-def _columns(examination: Examination, num_seeds: int, forgetting: str) -> np.ndarray:
+def _check(examination: Examination, num_seeds: int) -> None:
+  """Raises ValueError for arrays that are not of so many seeds."""
+  shape = np.shape(examination.accuracy)
+  if len(shape) != 3 or shape[0] != num_seeds:
+    raise ValueError(f"accuracy must be [S, T, T] of {num_seeds} seeds, got shape {shape}")
+  if examination.ece is not None and np.shape(examination.ece) != (num_seeds,):
+    raise ValueError(
+        f"ece must be [S] of {num_seeds} seeds, got shape {np.shape(examination.ece)}")
+
+
+def _columns(examination: Examination, forgetting: str) -> np.ndarray:
   """The numbers of an examination, [S, metrics and then tasks]."""
-  accuracy = np.asarray(examination.accuracy, np.float64)
-  if accuracy.ndim != 3 or len(accuracy) != num_seeds:
-    raise ValueError(f"accuracy must be [S, T, T] of {num_seeds} seeds, got shape {accuracy.shape}")
-  undefined = np.full(num_seeds, np.nan)
-  ece = undefined if examination.ece is None else np.asarray(examination.ece, np.float64)
-  if ece.shape != (num_seeds,):
-    raise ValueError(f"ece must be [S] of {num_seeds} seeds, got shape {ece.shape}")
-  transfer = (undefined if examination.random_init is None
-              else continual.forward_transfer(accuracy, examination.random_init))
-  return np.column_stack([
-      continual.final_average_accuracy(accuracy), continual.backward_transfer(accuracy), transfer,
-      continual.forgetting(accuracy, forgetting), ece, continual.average_accuracies(accuracy)])
+  metrics = examination.metrics(forgetting)
+  return np.column_stack([*(metrics[name] for name in _METRICS.values()),
+                          continual.average_accuracies(examination.accuracy)])

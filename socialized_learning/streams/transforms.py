@@ -22,11 +22,6 @@ class DeviceViews:
   kind: str
 
 
-def on_device(views: types.Views) -> DeviceViews:
-  """Puts the views' table on the device."""
-  return DeviceViews(jnp.asarray(views.table), views.kind)
-
-
 def look(views: DeviceViews, images: chex.Array, view: chex.Array) -> chex.Array:
   """Images as the views show them.
 

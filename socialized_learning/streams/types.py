@@ -14,7 +14,6 @@ import numpy as np
 CLASS_IL = "class_il"
 DOMAIN_IL = "domain_il"
 GENERAL = "general"
-SETTINGS = (CLASS_IL, DOMAIN_IL, GENERAL)
 
 PLAIN = "plain"
 ROTATION = "rotation"

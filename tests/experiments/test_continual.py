@@ -62,7 +62,10 @@ def test_table(whole):
   rows = list(csv.DictReader((whole[1] / "accuracy_matrix.csv").read_text().splitlines()))
   assert [(row["method"], row["seed"], row["head"], row["setting"]) for row in rows] == [
       ("er", "0", "working", "domain_il"), ("er", "1", "working", "domain_il")]
-  final = cli.summary(whole[1])["heads"]["working"]["domain_il"]["final_average_accuracy"]
+  assert {row["steps"] for row in rows} == {str(_STEPS)}
+  summary = cli.summary(whole[1])
+  assert len(set(summary["plan"])) == 2  # Each seed has its own.
+  final = summary["heads"]["working"]["domain_il"]["final_average_accuracy"]
   assert [float(row["task_3"]) for row in rows] == pytest.approx(final)
 
 
@@ -169,7 +172,7 @@ _WRONG = {
     "er,rot-mnist,200": (("--config.data.dir=/nowhere",), ("mnist", "/nowhere", "download")),
     "sgd,rot-mnist5k": (("--config.network.kind=tree",), ("mlp, resnet18",)),
     "sgd,perm-mnist5k": (("--config.evaluation.interval=10",), ("borders of its tasks",)),
-    "sgd,seq-mnist5k": (("--config.stream.validation=1.5",), ("validation=1.5",)),
+    "joint,seq-mnist5k": (("--config.stream.validation=1.5",), ("validation=1.5",)),
     "synergy,rot-mnist5k,200": (("--config.learner.importance_rate=1.5",),
                                 ("importance_rate=1.5", "from 0 to 1")),
     "dynamos,seq-mnist5k,500": (
@@ -186,6 +189,12 @@ _WRONG = {
     "multi_scale,seq-mnist5k,500": (
         ("--config.network.has_agents=True",), ("does not train agents",)),
     "si,seq-mnist5k": (("--config.population.mapping=treasure",), ("auto, vmap, loop",)),
+    "sgd,seq-mnist5k": (("--config.method=er",), ("method='er' in the recipe of 'sgd'",
+                                                  ":er,seq-mnist5k")),
+    "agem,rot-mnist5k,200": (("--config.learner.buffer_size=10",), ("20 tasks", "at least 20")),
+    "lwf,seq-mnist5k": (("--config.learner.temperature=0",), ("temperature=0", "above 0")),
+    "derpp,seq-mnist5k,200": (("--config.learner.label_weight=-1",), ("label_weight=-1",)),
+    "der,seq-mnist5k,200": (("--config.learner.fidelity=reference",), ("means nothing for der",)),
 }
 
 

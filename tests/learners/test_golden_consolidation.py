@@ -80,7 +80,7 @@ _BATCHES = [range(4), range(8, 12), [12, 13], range(4), [4, 5]]
 def _ewc(name, **values):
   """Online EWC, its step and its end of a task compiled, and its state at the start."""
   settings = world.config(name, **(dict(ewc_weight=1.0, ewc_decay=0.9, fidelity="reference",
-                                        batch_size=4) | values))
+                                        batch_size=4, has_short_batches=True) | values))
   learner = world.make(ewc_on, name, settings)
   shown, net = world.world(name), golden.net(name)
   state = ewc_on.State(net, net.params, jax.tree.map(jnp.zeros_like, net.params))
@@ -125,6 +125,9 @@ def test_clean_importance_is_a_mean_and_leaves_statistics_alone():
     of[fidelity] = jax.device_get(end_task(state, _task(range(6), 9)).importance)
   jax.tree.map(lambda clean, other: np.testing.assert_allclose(clean, other * 8 / 6, rtol=1e-12),
                of["clean"], of["reference"])
+  _, end_task, state = _ewc("small_mlp", has_short_batches=False)
+  jax.tree.map(np.testing.assert_array_equal, of["clean"],
+               jax.device_get(end_task(state, _task(range(6), 9)).importance))
   _, end_task, state = _ewc("small_mlp", fidelity="clean")
   nobody = end_task(state, _task([], 8))
   assert golden.summary(nobody.importance) == (0, 0)

@@ -77,6 +77,10 @@ def test_what_is_not_defined_is_empty():
   rows = _read(continual_csv.to_csv([_examination(random_init=None)], **_RUN))
   assert [row["forward_transfer"] for row in rows] == ["", ""]
   assert all(row["backward_transfer"] for row in rows)
+  rows = _read(continual_csv.to_csv([_examination(nested=True)], **_RUN))
+  for row in rows:  # Of one task alone nothing was measured.
+    assert row["final_average_accuracy"] and row["ece"] and row["task_4"]
+    assert not any(row[name] for name in ("backward_transfer", "forward_transfer", "forgetting"))
 
 
 @pytest.mark.parametrize("examinations, message", [

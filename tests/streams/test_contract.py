@@ -77,7 +77,7 @@ def test_examinations(name):
 def test_outputs_and_looks(name):
   stream, definition = _make(name), streams.STREAMS[name]
   source = definition.source
-  assert stream.name == name and stream.setting == definition.setting in types.SETTINGS
+  assert stream.name == name and stream.setting == definition.setting
   assert stream.label_map.shape == (source.num_classes,) and stream.label_map.dtype == np.int32
   used = stream.label_map[stream.label_map >= 0]
   assert len(set(used)) == len(used) and used.max() < stream.num_outputs
@@ -88,7 +88,7 @@ def test_outputs_and_looks(name):
     tests = stream.tests
     for task, row, there in zip(stream.task_classes, tests.index, tests.valid):
       assert set(stream.label_map[_labels(name)[1][row[there]]]) == set(np.flatnonzero(task))
-  views = transforms.on_device(stream.views)
+  views = transforms.DeviceViews(stream.views.table, stream.views.kind)
   images = np.random.default_rng(0).integers(0, 256, (4, *source.image_shape), dtype=np.uint8)
   looked = jax.jit(transforms.look)(views, images, stream.plan.view[0, :4])
   assert looked.shape == images.shape and looked.dtype == np.uint8

@@ -80,7 +80,7 @@ def _views(kind):
 
 @pytest.mark.parametrize("kind", [types.PLAIN, types.ROTATION, types.PERMUTATION])
 def test_looks_alone_jitted_and_mapped_are_equal(kind):
-  views = transforms.on_device(_views(kind))
+  views = transforms.DeviceViews(jnp.asarray(_views(kind).table), kind)
   images = np.random.default_rng(2).integers(0, 256, (3, 4, 28, 28, 1), dtype=np.uint8)
   view = np.array([[0, 4, 2, 2], [1, 1, 0, 3], [3, 0, 4, 1]])
   view = view * (kind != types.PLAIN)
