@@ -8,6 +8,7 @@ written a second time.
 """
 
 from collections.abc import Mapping
+import errno
 import json
 import math
 import os
@@ -17,6 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from socialized_learning.platform import events as events_lib
 from socialized_learning.platform import progress as progress_lib
 from socialized_learning.platform import run_folder
 from socialized_learning.platform.errors import UserError
@@ -52,7 +54,7 @@ class RunWriter:
     self._default_split = default_split
     self._resume_step = resume_step
     self._progress = progress
-    self._tensorboard: dict[str, Any] | None = {} if tensorboard else None  # By split.
+    self._tensorboard: dict[str, events_lib.EventFile] | None = {} if tensorboard else None  # By split.
     self._lock = threading.Lock()
     self._is_primary = (jax.process_index() if process_index is None else process_index) == 0
     if not self._is_primary:
@@ -109,8 +111,12 @@ class RunWriter:
     if line in self._lines:
       return
     self._lines.add(line)
+    end = self._file.seek(0, os.SEEK_END)
     try:
-      self._file.write(line)
+      written = self._file.write(line)
+      if written != len(line):  # A disk that is nearly full takes a part.
+        self._file.truncate(end)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
       raise UserError(f"cannot write {self._folder.metrics}: {error.strerror}") from error
 
@@ -118,15 +124,13 @@ class RunWriter:
     if self._tensorboard is None:
       return
     if split not in self._tensorboard:
-      import tensorboardX  # pylint: disable=g-import-not-at-top; takes a while, and may be off.
-      purge = None if self._resume_step is None else self._resume_step + 1
-      self._tensorboard[split] = tensorboardX.SummaryWriter(
-          str(self._folder.tensorboard / split), purge_step=purge)
-    for name, value in metrics.items():
-      array = np.asarray(value)
-      # NaN would print a warning per value; metrics.jsonl has it as null.
-      if not array.shape and array.dtype.kind not in "OSU" and math.isfinite(array.item()):
-        self._tensorboard[split].add_scalar(name, array.item(), step)
+      self._tensorboard[split] = events_lib.EventFile(
+          self._folder.tensorboard / split,
+          purge_step=None if self._resume_step is None else self._resume_step + 1)
+    arrays = {name: np.asarray(value) for name, value in metrics.items()}
+    self._tensorboard[split].add_scalars(step, {
+        name: array.item() for name, array in arrays.items()
+        if not array.shape and array.dtype.kind not in "OSU" and math.isfinite(array.item())})
 
 
 class SplitWriter:
@@ -155,7 +159,7 @@ def read_metrics(folder: run_folder.RunFolder) -> list[dict[str, Any]]:
   Raises:
     UserError: a line other than the last is not JSON.
   """
-  return [row for _, row in _complete_lines(folder.metrics)]
+  return [row for _, row in _complete_lines(folder.metrics)[0]]
 
 
 def _by_split(scalars: Mapping[str, Any], default_split: str) -> dict[str, dict[str, Any]]:
@@ -174,31 +178,35 @@ def _repair(folder: run_folder.RunFolder, resume_step: int | None) -> list[bytes
   """Drops a half-written last line, and lines after `resume_step`; returns those that stay."""
   if not folder.metrics.exists():
     return []
-  kept = [line for line, row in _complete_lines(folder.metrics)
-          if resume_step is None or row["step"] <= resume_step]
-  if b"".join(kept) != folder.metrics.read_bytes():
+  lines, is_torn = _complete_lines(folder.metrics)
+  kept = [line for line, row in lines if resume_step is None or row["step"] <= resume_step]
+  # Who only evaluates takes nothing away: a program that trains may be writing just now. It writes
+  # whole lines, so that half a line was left by one that is no more.
+  if len(kept) < len(lines) or is_torn:
     folder.write_text(folder.metrics.name, b"".join(kept).decode())
   return kept
 
 
-def _complete_lines(path: str | os.PathLike[str]) -> list[tuple[bytes, dict[str, Any]]]:
-  """(line with line feed, row) of all lines but a half-written last one."""
+def _complete_lines(path: str | os.PathLike[str]
+                   ) -> tuple[list[tuple[bytes, dict[str, Any]]], bool]:
+  """(line with line feed, row) of all lines but a half-written last one, and whether there is one."""
   try:
     with open(path, "rb") as file:
       lines = file.readlines()
   except FileNotFoundError:
-    return []
+    return [], False
   except OSError as error:
     raise UserError(f"cannot read {path}: {error.strerror}") from error
   complete = []
   for number, line in enumerate(lines, start=1):
     try:
       row = json.loads(line)
-      row["step"]  # pylint: disable=pointless-statement
+      if not isinstance(row["step"], int):
+        raise TypeError("not a step")
     except (ValueError, KeyError, TypeError) as error:
       if number == len(lines):
-        break
+        return complete, True
       raise UserError(f"{path}, line {number}, is not a line of metrics: delete it, or use "
                       "a new --workdir") from error
     complete.append((line.rstrip(b"\n") + b"\n", row))
-  return complete
+  return complete, bool(lines) and not lines[-1].endswith(b"\n")

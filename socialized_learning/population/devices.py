@@ -19,6 +19,8 @@ def replicate(tree: Any, *, axis_name: str) -> Any:
   The axis name is part of where an array lives: with another one than the step's, the step would be
   compiled a second time for its own output.
   """
+  if not jax.tree.leaves(tree):
+    return tree  # Which `pmap` does not take where there are several processes.
   copy = jax.pmap(lambda _, x: x, in_axes=(0, None), axis_name=axis_name)
   return copy(np.arange(jax.local_device_count()), tree)
 

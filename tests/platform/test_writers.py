@@ -152,3 +152,54 @@ def test_console(folder):
   writer.write_scalars(5, {"loss": 3.1234, "valid/accuracy": 0.5, "steps_per_sec": 20.})
   writer.close()
   assert out.getvalue() == "step 5/10 · 20 steps/s · loss 3.123\nstep 5/10 · valid · accuracy 0.5\n"
+
+
+class _NearlyFull(io.RawIOBase):
+  """A file on a disk that takes only so much more."""
+
+  def __init__(self, path, room):
+    super().__init__()
+    self._file, self._room = open(path, "ab", buffering=0), room
+    self.seek, self.truncate = self._file.seek, self._file.truncate
+
+  def write(self, data):
+    taken = self._file.write(data[:self._room])
+    self._room -= taken
+    return taken
+
+
+def test_what_a_full_disk_takes_a_part_of_is_no_line(folder):
+  writer = RunWriter(folder, tensorboard=False)
+  writer.write_scalars(1, {"loss": 1.0})
+  before = folder.metrics.read_bytes()
+  writer._file = _NearlyFull(folder.metrics, 10)
+  with pytest.raises(UserError, match="cannot write .*metrics.jsonl: No space left"):
+    writer.write_scalars(2, {"loss": 2.0})
+  assert folder.metrics.read_bytes() == before
+  _write(folder, [3])  # There is room again.
+  assert [row["step"] for row in read_metrics(folder)] == [1, 3, 3]
+
+
+def test_looking_on_takes_nothing_away(folder, monkeypatch):
+  trains = RunWriter(folder, tensorboard=False)
+  trains.write_scalars(1, {"loss": 1.0})
+  monkeypatch.setattr(RunFolder, "write_text", lambda *_: pytest.fail("rewritten"))
+  looks = RunWriter(folder, tensorboard=False)
+  trains.write_scalars(2, {"loss": 2.0})
+  looks.write_scalars(1, {"test/accuracy": 0.5})
+  assert len(read_metrics(folder)) == 3
+
+
+def test_events_that_cannot_be_written(folder):
+  folder.tensorboard.touch()  # A file where their folder should be.
+  writer = RunWriter(folder)
+  with pytest.raises(UserError, match="cannot write .*tensorboard"):
+    writer.write_scalars(1, {"loss": 1.0})
+  writer.close()
+
+
+@pytest.mark.parametrize("line", ['{"step": "x"}', '{"loss": 1}', "[1]"])
+def test_lines_that_are_none_of_metrics(folder, line):
+  folder.metrics.write_text(f'{line}\n{{"step": 2, "split": "train"}}\n')
+  with pytest.raises(UserError, match="line 1, is not a line of metrics"):
+    RunWriter(folder, tensorboard=False)
