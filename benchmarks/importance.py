@@ -33,7 +33,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   parser.add_argument("--fidelity", default="clean", choices=("clean", "reference"),
                       help="batch normalisation as in a test, or of each image (clean)")
   parser.add_argument("--way", choices=_WAYS, help="measure this one, in this very process")
-  return parser.parse_args(arguments)
+  flags = parser.parse_args(arguments)
+  if flags.chunk < 0:
+    parser.error(f"--chunk={flags.chunk}: a number of images, or 0 for what the engine takes")
+  return flags
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ Exit status: 0 done; 1 it could not be measured; 2 a wrong flag, said in one lin
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 import json
+import pathlib
 import sys
 from typing import Any
 
@@ -39,7 +40,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   flags = parser.parse_args(arguments)
   if not all(size.isdecimal() and int(size) for size in flags.batches.split(",")):
     parser.error(f"--batches={flags.batches}: name whole numbers from 1 on, as 1,10,100")
+  if flags.run:
+    _check_run(parser, pathlib.Path(flags.run))
   return flags
+
+
+def _check_run(parser: measure.Parser, run: pathlib.Path) -> None:
+  """Ends with status 2 and one line for what is not the folder of a run with agents."""
+  try:
+    learner = json.loads((run / "config.json").read_text(encoding="utf-8")).get("learner", {})
+  except (OSError, ValueError, AttributeError):
+    parser.error(f"--run={run}: there is no config.json of a run")
+  if "keep_ratio" not in learner:
+    parser.error(f"--run={run}: a run without agents, name one of dynamos or dynamos_sgd")
+  if not (run / "checkpoints/latest").is_dir():
+    parser.error(f"--run={run}: holds no checkpoint")
 
 
 def main(arguments: Sequence[str]) -> int:

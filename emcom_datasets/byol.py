@@ -70,11 +70,11 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
   Raises:
     DataSetError: there is none, or several configurations have one.
   """
-  root = Path(
+  root = Path(os.path.expanduser(
       data_dir or os.environ.get(DATA_VARIABLE) or os.environ.get("TFDS_DATA_DIR")
-      or "~/tensorflow_datasets").expanduser()
+      or "~/tensorflow_datasets"))
   found = [path.parent for pattern in ("*", "*/*")
-           for path in (root / name).glob(f"{pattern}/dataset_info.json") if _version(path.parent)]
+           for path in (root / name).glob(f"{pattern}/dataset_info.json") if version(path.parent)]
   if not found:
     raise DataSetError(
         f"{name}: no prepared TFDS folder {root / name}/[config/]VERSION with dataset_info.json; "
@@ -84,10 +84,10 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
   if len(configs) > 1:
     raise DataSetError(f"{name}: more than one configuration is prepared ({', '.join(configs)}); "
                        "keep the one to use under that name")
-  return max(found, key=_version)
+  return max(found, key=version)
 
 
-def _version(folder: Path) -> tuple[int, ...]:
+def version(folder: Path) -> tuple[int, ...]:
   """Returns `1.10.0` as (1, 10, 0), and () for a folder that is no version."""
   parts = folder.name.split(".")
   return tuple(map(int, parts)) if len(parts) == 3 and all(map(str.isdecimal, parts)) else ()

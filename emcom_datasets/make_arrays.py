@@ -100,6 +100,9 @@ def main() -> None:
   parser.add_argument("--mnist", type=Path, required=True)
   parser.add_argument("--out", type=Path, default=Path(__file__).with_name("arrays"))
   arguments = parser.parse_args()
+  for path in (arguments.emoji, arguments.people, arguments.mnist):
+    if not path.is_file():
+      parser.error(f"there is no file {path}")
   arguments.out.mkdir(parents=True, exist_ok=True)
   made = {
       "emoji": make_emoji(arguments.emoji),

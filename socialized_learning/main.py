@@ -69,6 +69,9 @@ def main(argv: list[str]) -> int:
 def _parse(argv: list[str]) -> None:
   """Parses the flags; raises UserError with one line for whatever is wrong with them."""
   _check_recipe(argv)
+  if any(re.match(r"--?config\.experiment(=|$)", argument) for argument in argv):
+    raise UserError("config.experiment belongs to the recipe, with all the values that it has for it: "
+                    "name another --config instead")
   try:
     rest = flags.FLAGS(argv)
     config = _CONFIG.value

@@ -66,6 +66,8 @@ def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Se
       made.error(f"no such {name.removesuffix('s')}: {', '.join(unknown)}; there are "
                  f"{', '.join(values)}")
     setattr(flags, name, wanted)
+  if flags.runs.exists() and not flags.runs.is_dir():
+    made.error(f"--runs={flags.runs}: is a file, name a folder")
   if not flags.page.parent.is_dir():
     made.error(f"--page={flags.page}: there is no folder {flags.page.parent}")
   return flags

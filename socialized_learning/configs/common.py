@@ -20,8 +20,6 @@ def get_config(experiment: str, sweep: str) -> config_dict.ConfigDict:
   config.log_tensors_interval = 1_000_000_000  # The writer prints; Jaxline's own log is not needed.
   config.save_checkpoint_interval = 500
   config.max_checkpoints_to_keep = 3
-  # `--jaxline_mode=eval` looks once; set to False to follow a run that is still training.
-  config.one_off_evaluate = True
   # How many updates one device call makes at most; one where convolutions are trained on a CPU.
   config.updates_per_call = 10
   config.axis_name = "devices"

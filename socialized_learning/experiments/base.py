@@ -124,6 +124,11 @@ class FusedExperiment(experiment.AbstractExperiment):
     check_state(state.global_step, devices.first(self._state))
     state.unlogged = means.to_json()
 
+  @property
+  def data_fingerprint(self) -> str:
+    """What tells the data of this run from others, see `data.fingerprints`."""
+    raise NotImplementedError
+
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:

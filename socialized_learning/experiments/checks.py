@@ -6,12 +6,15 @@ import math
 from typing import Any
 
 import jax
+from jaxline import base_config
 from ml_collections import config_dict
 
 from socialized_learning.platform.errors import UserError
 from socialized_learning.population import optimisers
 
 _INTERVAL_TYPES = ("interval_type", "checkpoint_interval_type", "logging_interval_type")
+_WITHOUT_EFFECT = ("log_all_train_data", "log_all_hosts", "eval_initial_weights", "one_off_evaluate",
+                   "train_checkpoint_all_hosts", "random_mode_train", "random_mode_eval")
 _COUNTS = ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
            "save_checkpoint_interval", "max_checkpoints_to_keep")
 
@@ -27,6 +30,14 @@ def at(config: config_dict.ConfigDict, path: str) -> Any:
   return functools.reduce(lambda node, name: node[name], path.split("."), config)
 
 
+def _check_jaxline(config: config_dict.ConfigDict) -> None:
+  """Raises UserError for settings of Jaxline's that this project has no use for."""
+  base = base_config.get_base_config()
+  for name in _WITHOUT_EFFECT:
+    require(config[name] == base[name], f"{name}={config[name]!r} has no effect here: leave it at "
+            f"{base[name]!r}")
+
+
 def check_run(config: config_dict.ConfigDict) -> None:
   """Raises UserError for values that no run can have, of the settings all recipes share."""
   check_at_least_1(config, _COUNTS)
@@ -36,6 +47,7 @@ def check_run(config: config_dict.ConfigDict) -> None:
   for key in _INTERVAL_TYPES:
     require(config[key] in ("steps", None),
             f"{key}={config[key]!r}: intervals are counted in 'steps'")
+  _check_jaxline(config)
   num_devices = jax.device_count()
   require(config.batch_size % num_devices == 0,
           f"batch_size={config.batch_size} is not divisible by {num_devices} devices: use "

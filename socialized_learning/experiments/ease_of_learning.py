@@ -18,6 +18,7 @@ from socialized_learning import agents
 from socialized_learning import games
 from socialized_learning.data import centring
 from socialized_learning.data import feeder
+from socialized_learning.data import fingerprints
 from socialized_learning.data import pictures
 from socialized_learning.experiments import base
 from socialized_learning.experiments import ease_of_learning_checks
@@ -73,6 +74,11 @@ class EaseOfLearningExperiment(base.FusedExperiment):
                                           axis_name=config.axis_name)
       self._call = devices.fuse(make_update(lessons, config), axis_name=config.axis_name)
     self.results: dict[str, dict[str, Any]] = {}
+
+  @functools.cached_property
+  def data_fingerprint(self) -> str:
+    """See the base class."""
+    return fingerprints.of_splits(self._splits)
 
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None

@@ -17,6 +17,7 @@ from socialized_learning import agents
 from socialized_learning import games
 from socialized_learning.data import centring
 from socialized_learning.data import feeder
+from socialized_learning.data import fingerprints
 from socialized_learning.experiments import base
 from socialized_learning.experiments import lewis_checks
 from socialized_learning.games import evaluation
@@ -65,6 +66,11 @@ class LewisExperiment(base.FusedExperiment):
       self._constants = {"data": devices.replicate(feed.constants, axis_name=config.axis_name)}
       self._call = devices.fuse(make_update(population, config), axis_name=config.axis_name)
     self.reports: dict[str, language_report.LanguageReport] = {}
+
+  @functools.cached_property
+  def data_fingerprint(self) -> str:
+    """See the base class."""
+    return fingerprints.of_splits(self._splits)
 
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None

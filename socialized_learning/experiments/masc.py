@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
+from socialized_learning.data import fingerprints
 from socialized_learning.experiments import base
 from socialized_learning.experiments import masc_checks
 from socialized_learning.experiments import masc_design
@@ -60,6 +61,11 @@ class MascExperiment(base.FusedExperiment):
           {"images": self._world.train.images, "labels": self._world.train.labels},
           axis_name=config.axis_name)
     self.results: dict[str, Any] = {}
+
+  @functools.cached_property
+  def data_fingerprint(self) -> str:
+    """See the base class."""
+    return fingerprints.of_arrays((*self._world.train, *self._world.test))
 
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None

@@ -43,11 +43,14 @@ def series_dir(run_dir: str | os.PathLike[str], series: str) -> pathlib.Path:
 
 
 def list_steps(run_dir: str | os.PathLike[str], series: str) -> list[int]:
-  """Steps of the complete checkpoints now on disk, ascending."""
+  """Steps of the complete checkpoints now on disk, ascending; UserError if one may not look."""
   folder = series_dir(run_dir, series)
-  if not folder.is_dir():
-    return []
-  return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal() and p.is_dir())
+  try:
+    if not folder.is_dir():
+      return []
+    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal() and p.is_dir())
+  except OSError as error:
+    raise UserError(f"cannot look into {folder}: {error.strerror}") from error
 
 
 def latest_step(run_dir: str | os.PathLike[str], series: str = "latest") -> int | None:
@@ -76,9 +79,11 @@ def write_step(folder: pathlib.Path, plain: Plain, info: Plain) -> None:
   except OSError as error:
     raise UserError(f"cannot write checkpoint {folder}: {one_line(error)}") from error
   except ValueError as error:  # TensorStore's way to say it.
-    if "No space left" not in str(error) and "RESOURCE_EXHAUSTED" not in str(error):
+    if "No space left" in str(error) or "RESOURCE_EXHAUSTED" in str(error):
+      raise UserError(f"cannot write checkpoint {folder}: the disk is full") from error
+    if "os_error_code" not in str(error):
       raise
-    raise UserError(f"cannot write checkpoint {folder}: the disk is full") from error
+    raise UserError(f"cannot write checkpoint {folder}: {one_line(error)}") from error
 
 
 def read_info(folder: pathlib.Path) -> Plain:
@@ -136,6 +141,7 @@ def damaged(folder: pathlib.Path, reason: Any) -> UserError:
   """The error for a checkpoint that cannot be read; names the older one that is left."""
   older = [s for s in list_steps(folder.parents[2], folder.parent.name) if s < int(folder.name)]
   advice = (f"delete that folder to go on from step {max(older)}" if older else
+            "delete that folder, the run itself goes on without it" if folder.parent.name == "best" else
             "no older one is left, use a new --workdir")
   return UserError(f"checkpoint {folder} is damaged ({one_line(reason)}): {advice}")
 

@@ -32,7 +32,7 @@ class OrbaxCheckpointer:
 
   What is saved: `experiment_module.snapshot_state()`, the first device's `train_step_rng`, the
   scalar entries of the state (`global_step`, `best_eval_metric_value`, ...), the experiment's name
-  and whatever `meta_fn` returns. After a restore `restored_meta` holds the latter.
+  and whatever `meta_fn` returns, which `check_meta` looks at before a restore.
   """
 
   def __init__(
@@ -45,6 +45,7 @@ class OrbaxCheckpointer:
       process_index: int | None = None,
       series_source: Mapping[str, str] = _NO_SOURCE,
       meta_fn: Callable[[], Mapping[str, Any]] = dict,
+      check_meta: Callable[[Mapping[str, Any]], None] = lambda meta: None,
   ):
     """Prepares reading and writing DIR/checkpoints; touches nothing on disk.
 
@@ -56,13 +57,13 @@ class OrbaxCheckpointer:
       process_index: this process; only process 0 writes, all may read. Default: ask JAX.
       series_source: series to read another one from, `{'latest': 'best'}` evaluates the best model.
       meta_fn: called at each save; returns JSON-able entries to store, such as elapsed seconds.
+      check_meta: called with these before a restore; raises UserError if they do not fit.
 
     Raises:
       ValueError: `max_to_keep` is less than 1.
     """
     if max_to_keep < 1:
       raise ValueError(f"max_to_keep must be at least 1, is {max_to_keep}")
-    self.restored_meta: dict[str, Any] = {}
     self._directory = pathlib.Path(directory).absolute()
     self._max_to_keep = max_to_keep
     self._is_train = mode.startswith("train")
@@ -70,6 +71,7 @@ class OrbaxCheckpointer:
     self._is_primary = (jax.process_index() if process_index is None else process_index) == 0
     self._series_source = dict(series_source)
     self._meta_fn = meta_fn
+    self._check_meta = check_meta
     self._states: dict[str, config_dict.ConfigDict] = {}
     self._cleaned: set[str] = set()
 
@@ -130,6 +132,7 @@ class OrbaxCheckpointer:
     # Slots instead of arrays: the old values' memory is free before the new ones are read.
     slots = plain_trees.to_slots(state.experiment_module.snapshot_state())
     info, arrays = self._read(ckpt_series, state, slots)
+    self._check_meta(info["meta"])
     for name in state:
       if name in info["state"]:
         state[name] = info["state"][name]
@@ -139,7 +142,6 @@ class OrbaxCheckpointer:
       state[_RNG] = jax.device_put(jaxline_shim.bcast_local_devices(rng), state[_RNG].sharding)
     state.experiment_module.restore_from_snapshot(
         plain_trees.from_plain(slots, arrays.get(_MODULE, {})))
-    self.restored_meta = info["meta"]
 
   def _newest(self, ckpt_series: str) -> pathlib.Path | None:
     source = self._series_source.get(ckpt_series, ckpt_series)

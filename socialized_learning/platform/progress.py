@@ -63,10 +63,6 @@ class Progress:
     self._bar.update(self._task, completed=step, text=" · ".join(rate + left + shown))
     self._bar.refresh()
 
-  def print(self, text: str) -> None:
-    """Prints a line, above the bar if there is one."""
-    self._print([text])
-
   def close(self) -> None:
     """Leaves the bar as it is and gives the terminal back."""
     if self._bar is not None:

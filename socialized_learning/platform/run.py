@@ -1,7 +1,7 @@
 """One run from its configuration to its summary: train or evaluate, with Jaxline's own loops."""
 
+import json
 import os
-import pathlib
 import time
 from typing import Any
 
@@ -14,6 +14,7 @@ from ml_collections import config_dict
 
 from socialized_learning import experiments
 from socialized_learning.configs import common
+from socialized_learning.platform import agreement
 from socialized_learning.platform import background
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import interrupts
@@ -25,7 +26,9 @@ from socialized_learning.platform import validation
 from socialized_learning.platform import writers
 from socialized_learning.platform.errors import UserError
 
-_CACHE = pathlib.Path("~/.cache/socialized_learning/compiled").expanduser()
+_CACHE = os.path.expanduser("~/.cache/socialized_learning/compiled")
+_FINGERPRINT = "data_fingerprint"  # In what a checkpoint says beside the state.
+_SEEN_AFTER = 30  # Seconds; a network's file system may remember that a file was not there.
 
 
 def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> int:
@@ -43,17 +46,14 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
   """
   startup.quieten()
   startup.collect_garbage_rarely()
-  startup.use_compilation_cache(str(_CACHE))
+  startup.use_compilation_cache(_CACHE)
   startup.join_processes(config.distributed)
   startup.find_devices()
   jaxline_shim.install()
   base_config.validate_config(config)
   try:
-    experiment_class = experiments.experiment_class(config.experiment)
-    config = experiment_class.resolve(config, _stored_config(workdir))
-    experiment_class.check(config)
-    _check_mode(config, workdir, mode)
-    this = Run(experiment_class, config, _open_folder(config, workdir, mode))
+    experiment_class, config, folder = _begin(config, workdir, mode)
+    this = Run(experiment_class, config, folder)
     status = this.evaluate() if mode == "eval" else this.train_and_evaluate(
         in_thread=mode == "train_eval_multithreaded")
     if jax.process_count() > 1:
@@ -61,6 +61,45 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
     return status
   except emcom_datasets.DataSetError as error:
     raise UserError(str(error)) from error
+
+
+def _begin(config: config_dict.ConfigDict, workdir: str | None, mode: str
+          ) -> tuple[type, config_dict.ConfigDict, run_folder.RunFolder]:
+  """Class, configuration and folder of a run that can begin; of several processes all can."""
+  problem, plan = None, ""
+  try:
+    experiment_class = experiments.experiment_class(config.experiment)
+    config = experiment_class.resolve(config, _stored_config(workdir))
+    experiment_class.check(config)
+    _check_mode(config, workdir, mode)
+    folder = _open_folder(config, workdir, mode)
+    plan = _plan(config, folder)
+  except emcom_datasets.DataSetError as error:
+    problem = UserError(str(error))
+  except UserError as error:
+    problem = error
+  agreement.agree(problem, plan)
+  # What process 0 has written by now all must see.
+  agreement.agree(_not_seen(folder), "")
+  return experiment_class, config, folder
+
+
+def _plan(config: config_dict.ConfigDict, folder: run_folder.RunFolder) -> str:
+  """All that several processes must have in common: not where each finds its data."""
+  common_ = run_folder.to_json(config)
+  del common_["distributed"]["process_id"], common_["data"]["dir"]
+  return json.dumps([common_, checkpoints.latest_step(folder.path)], sort_keys=True)
+
+
+def _not_seen(folder: run_folder.RunFolder) -> UserError | None:
+  """The problem of a process that waits in vain for what process 0 has written."""
+  deadline = time.monotonic() + _SEEN_AFTER
+  while not folder.config.exists():
+    if time.monotonic() > deadline:
+      return UserError(f"process {jax.process_index()} does not see in {folder.path} what process 0 has "
+                       "written there: give a --workdir that all processes see")
+    time.sleep(0.1)
+  return None
 
 
 def _check_mode(config: config_dict.ConfigDict, workdir: str | None, mode: str) -> None:
@@ -81,7 +120,11 @@ def _check_mode(config: config_dict.ConfigDict, workdir: str | None, mode: str) 
 def _stored_config(workdir: str | None) -> dict[str, Any] | None:
   """The configuration of the run that lies in a folder, if one does."""
   folder = run_folder.RunFolder(os.path.expanduser(workdir)) if workdir else None
-  return folder.read_json(folder.config.name) if folder and folder.config.exists() else None
+  try:
+    is_there = folder is not None and folder.config.exists()
+  except OSError as error:
+    raise UserError(f"cannot look into run folder {workdir}: {error.strerror}") from error
+  return folder.read_json(folder.config.name) if is_there else None
 
 
 def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
@@ -95,11 +138,36 @@ def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
     folder = run_folder.RunFolder.open(os.path.expanduser(workdir))
   else:
     folder = run_folder.RunFolder.fresh(f"{config.experiment}-{config.sweep}")
-  if not folder.config.exists() and checkpoints.latest_step(folder.path) is not None:
-    raise UserError(f"{folder.path} holds checkpoints but no config.json: restore it, or use a new "
-                    "--workdir")
-  folder.record_config(config.to_dict(), common.FREE_KEYS, write=jax.process_index() == 0)
+  is_chief = jax.process_index() == 0
+  _check_content(folder)
+  if mode != "eval":
+    _check_progress(folder, config)
+    if is_chief:
+      folder.lock()
+  folder.record_config(config.to_dict(), common.FREE_KEYS, write=is_chief)
   return folder
+
+
+def _check_content(folder: run_folder.RunFolder) -> None:
+  """Raises UserError for a folder with what nobody says what it is of."""
+  held = [path.name for path in (folder.metrics, folder.summary, folder.messages) if path.exists()]
+  if checkpoints.latest_step(folder.path) is not None:
+    held.append("checkpoints")
+  if held and not folder.config.exists():
+    raise UserError(f"{folder.path} holds {' and '.join(held)}, but no config.json: restore it, or use "
+                    "a new --workdir")
+
+
+def _check_progress(folder: run_folder.RunFolder, config: config_dict.ConfigDict) -> None:
+  """Raises UserError for a run that is further than this one would go, or has lost what it was."""
+  latest = checkpoints.latest_step(folder.path)
+  if latest is not None and latest > config.training_steps:
+    raise UserError(f"training_steps={config.training_steps}: the run in {folder.path} has made {latest} "
+                    "already, use as many or more")
+  logged = max((row["step"] for row in writers.read_metrics(folder)), default=0)
+  if latest is None and logged > config.save_checkpoint_interval:
+    raise UserError(f"{folder.path} holds metrics up to step {logged}, but no checkpoint: restore it, "
+                    "or use a new --workdir")
 
 
 class Run:
@@ -199,8 +267,23 @@ class Run:
     checkpointer = checkpoints.OrbaxCheckpointer(
         self._folder.path, mode=mode, max_to_keep=self._config.max_checkpoints_to_keep,
         experiment_name=self._config.experiment,
-        meta_fn=lambda: self._timing(checkpointer) if mode == "train" else {}, **kwargs)
+        meta_fn=lambda: self._meta(checkpointer, mode),
+        check_meta=lambda meta: self._check_data(checkpointer, meta), **kwargs)
     return checkpointer
+
+  def _meta(self, checkpointer: checkpoints.OrbaxCheckpointer, mode: str) -> dict[str, Any]:
+    """What a checkpoint says beside the state."""
+    experiment = checkpointer.get_experiment_state("latest").experiment_module
+    timing = self._timing(experiment) if mode == "train" else {}
+    return timing | {_FINGERPRINT: experiment.data_fingerprint}
+
+  def _check_data(self, checkpointer: checkpoints.OrbaxCheckpointer, meta: dict[str, Any]) -> None:
+    """Raises UserError if a checkpoint was made of other data than this run has."""
+    experiment = checkpointer.get_experiment_state("latest").experiment_module
+    if meta.get(_FINGERPRINT, experiment.data_fingerprint) != experiment.data_fingerprint:
+      raise UserError(f"the run in {self._folder.path} was begun with other data of "
+                      f"{self._config.data.name}, or in another order: name those in "
+                      "--config.data.dir, or use a new --workdir")
 
   def _jaxline_config(self, **changes) -> config_dict.ConfigDict:
     """The configuration as Jaxline reads it: the experiment gets all of it."""
@@ -218,11 +301,11 @@ class Run:
     timing = {"wall_seconds": 0.0, "steps_per_second": None}
     if checkpoints.latest_step(self._folder.path) is None:
       return timing
-    return timing | checkpoints.read_info(self._folder.path)["meta"]
+    meta = checkpoints.read_info(self._folder.path)["meta"]
+    return timing | {name: meta[name] for name in timing if name in meta}
 
-  def _timing(self, checkpointer: checkpoints.OrbaxCheckpointer) -> dict[str, Any]:
+  def _timing(self, experiment: Any) -> dict[str, Any]:
     """Seconds of this run so far, over all its processes, and its latest speed."""
-    experiment = checkpointer.get_experiment_state("latest").experiment_module
     return {
         "wall_seconds": self._earlier["wall_seconds"] + time.monotonic() - self._started,
         "steps_per_second": experiment.steps_per_second or self._earlier["steps_per_second"],

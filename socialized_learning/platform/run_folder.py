@@ -7,6 +7,8 @@ next start after a kill, sees the old content or the new one, never half of eith
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import fcntl
 import itertools
 import json
 import math
@@ -37,6 +39,7 @@ class RunFolder:
     self.messages = self.path / "messages.jsonl"
     self.checkpoints = self.path / "checkpoints"
     self.tensorboard = self.path / "tensorboard"
+    self._lock: Any = None
 
   @classmethod
   def fresh(cls, name: str, root: str | os.PathLike[str] = "runs") -> "RunFolder":
@@ -68,10 +71,15 @@ class RunFolder:
       UserError: it is a file, cannot be created, cannot be written, or is not there.
     """
     folder = cls(path)
-    if folder.path.exists() and not folder.path.is_dir():
+    try:
+      is_there, is_folder = folder.path.exists(), folder.path.is_dir()
+      folder.config.exists()
+    except OSError as error:  # A folder that may not be entered, a name that is too long.
+      raise UserError(f"cannot look into run folder {path}: {error.strerror}") from error
+    if is_there and not is_folder:
       raise UserError(f"{path} is a file, not a run folder")
     if not create:
-      if not folder.path.exists():
+      if not is_there:
         raise UserError(f"there is no run folder {path}")
       return folder
     probe = folder.path / f".probe-{os.getpid()}"
@@ -82,6 +90,21 @@ class RunFolder:
     except OSError as error:
       raise UserError(f"cannot write in run folder {path}: {error.strerror}") from error
     return folder
+
+  def lock(self) -> None:
+    """Keeps other programs from training in this folder, until this one ends, however it does.
+
+    Raises:
+      UserError: another one is training here.
+    """
+    try:
+      self._lock = open(self.path / ".lock", "ab")
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise UserError(f"another program is training in {self.path}: let it end, or use another "
+                      "--workdir") from error
+    except OSError:
+      pass  # A file system without locks.
 
   def write_text(self, name: str, text: str) -> None:
     """Writes DIR/name, see `write_bytes`."""
@@ -102,6 +125,8 @@ class RunFolder:
         os.fsync(file.fileno())
       os.replace(temporary, path)
     except OSError as error:
+      with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
       raise UserError(f"cannot write {path}: {error.strerror}") from error
 
   def write_json(self, name: str, obj: Any) -> None:

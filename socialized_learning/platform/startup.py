@@ -4,11 +4,16 @@ import gc
 import logging as python_logging
 import os
 import re
+import socket
+import time
 import warnings
 
 from ml_collections import config_dict
 
 from socialized_learning.platform.errors import UserError
+
+
+_PATIENCE = 300  # Seconds that the other processes may be late.
 
 
 def prepare_environment() -> None:
@@ -41,7 +46,7 @@ def quieten() -> None:
   logging.set_verbosity(logging.FATAL)
   logging.set_stderrthreshold(logging.FATAL)
   for name, level in (("absl", python_logging.CRITICAL), ("orbax", python_logging.CRITICAL),
-                      ("jax", python_logging.ERROR)):
+                      ("asyncio", python_logging.CRITICAL), ("jax", python_logging.ERROR)):
     python_logging.getLogger(name).setLevel(level)
   warnings.filterwarnings("ignore", module="(orbax|haiku|jaxline|tensorstore|etils).*")
   # A kill leaves half an entry, and a folder may be read-only: then the step is compiled again.
@@ -76,6 +81,12 @@ def join_processes(config: config_dict.ConfigDict) -> None:
   if not config.coordinator or not 0 <= config.process_id < config.num_processes:
     raise UserError("distributed.num_processes is more than 1: give distributed.coordinator=HOST:PORT "
                     f"and a distributed.process_id from 0 to {config.num_processes - 1}")
+  host, _, port = config.coordinator.rpartition(":")
+  if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+    raise UserError(f"distributed.coordinator={config.coordinator!r}: write HOST:PORT of process 0, as "
+                    "127.0.0.1:1234")
+  if config.process_id:
+    _wait_for(host.strip("[]"), int(port))
   import jax
 
   os.environ.setdefault("PJRT_NPROC", "16")
@@ -84,6 +95,20 @@ def join_processes(config: config_dict.ConfigDict) -> None:
   except (RuntimeError, ValueError) as error:
     raise UserError(f"process {config.process_id} could not join {config.coordinator}: "
                     f"{str(error).splitlines()[0]}") from error
+
+
+def _wait_for(host: str, port: int) -> None:
+  """Waits until process 0 listens: JAX itself ends the program where it waits in vain."""
+  deadline = time.monotonic() + _PATIENCE
+  while True:
+    try:
+      socket.create_connection((host, port), timeout=5).close()
+      return
+    except OSError as error:
+      if time.monotonic() > deadline or isinstance(error, socket.gaierror):
+        raise UserError(f"distributed.coordinator={host}:{port} does not answer ({error.strerror}): "
+                        "start process 0, and give its address to all") from error
+    time.sleep(0.5)
 
 
 def find_devices() -> None:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from socialized_learning.platform import checkpoints
+from socialized_learning.platform import run
+from socialized_learning.platform import run_folder
 from tests.experiments import cli
 from tests.platform import toy
 
@@ -55,7 +57,7 @@ def test_interrupted_before_training(line, tmp_path):
 def test_run_folder(whole):
   folder = whole[1]
   assert {path.name for path in folder.iterdir()} == {
-      "checkpoints", "config.json", "messages.jsonl", "metrics.jsonl", "summary.json",
+      ".lock", "checkpoints", "config.json", "messages.jsonl", "metrics.jsonl", "summary.json",
       "tensorboard"}
   config = cli.strict_json((folder / "config.json").read_text())
   assert config["training_steps"] == _STEPS and config["data"]["name"] == "dummy"
@@ -137,15 +139,15 @@ def test_stopped_and_resumed(line, whole, tmp_path, devices, number):
   _assert_same_run(tmp_path, whole[devices])
 
 
-def _two_processes(line, folder):
-  """Starts the run in two processes of two devices each."""
+def _two_processes(line, folder, *of_second):
+  """Starts the run in two processes of two devices each, the second with options of its own."""
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
   return [line.start(*_RUN, f"--workdir={folder}", "--config.distributed.num_processes=2",
                      f"--config.distributed.coordinator=127.0.0.1:{port}",
-                     f"--config.distributed.process_id={index}", devices=2)
-          for index in range(2)]
+                     f"--config.distributed.process_id={index}", *others, devices=2)
+          for index, others in enumerate([(), of_second])]
 
 
 def test_two_processes_are_one_run(line, whole, tmp_path):
@@ -164,6 +166,30 @@ def test_two_processes_are_one_run(line, whole, tmp_path):
   assert summaries[0]["devices"] == 4
   assert summaries[0]["test"] == pytest.approx(summaries[1]["test"], rel=1e-4)
   _assert_close(cli.arrays(folder, 60), cli.arrays(whole[4], 60))
+
+
+# Options of the second process -> what the first says, and the second.
+_OF_TWO_MINDS = {
+    "--config.target_decay=0.5": ("process 1 has another configuration", "process 1 has another"),
+    "--config.message.length=0": ("process 1 could not begin", "length=0"),
+}
+
+
+@pytest.mark.parametrize("option", _OF_TWO_MINDS)
+def test_two_processes_that_differ_do_not_begin(line, tmp_path, option):
+  folder = tmp_path / "run"
+  processes = _two_processes(line, folder, option)
+  for process, word in zip(processes, _OF_TWO_MINDS[option], strict=True):
+    cli.assert_refused(process.wait(), word)
+  assert not (folder / "metrics.jsonl").exists()
+
+
+def test_a_folder_that_only_one_process_sees(tmp_path, monkeypatch):
+  monkeypatch.setattr(run, "_SEEN_AFTER", 0.2)
+  folder = run_folder.RunFolder.open(tmp_path)
+  assert "give a --workdir that all processes see" in str(run._not_seen(folder))
+  folder.write_json("config.json", {})
+  assert run._not_seen(folder) is None
 
 
 def test_finished_run_is_evaluated_again(line, whole, tmp_path):
@@ -205,8 +231,20 @@ def test_damaged_run_folder(line, whole, tmp_path):
   for mode in ("train", "eval"):
     cli.assert_refused(line.run(*options, f"--jaxline_mode={mode}"), "no config.json", "restore it")
   config.write_text(before)
+  cli.assert_refused(line.run(*options, "--config.training_steps=60"), "has made 120 already")
   metrics.write_text("{half\n" + metrics.read_text())
   cli.assert_refused(line.run(*options), "metrics.jsonl, line 1")
+
+
+def test_nothing_of_others_is_overwritten(line, whole, tmp_path):
+  folder = shutil.copytree(whole[1], tmp_path / "run")
+  options = (*_RUN, f"--workdir={folder}")
+  before = (folder / "metrics.jsonl").read_bytes()
+  shutil.rmtree(folder / "checkpoints")
+  cli.assert_refused(line.run(*options), "metrics up to step 120, but no checkpoint", "restore it")
+  (folder / "config.json").unlink()
+  cli.assert_refused(line.run(*options), "holds metrics.jsonl and summary.json", "no config.json")
+  assert (folder / "metrics.jsonl").read_bytes() == before
 
 
 def test_damaged_checkpoint(line, whole, tmp_path):
@@ -235,7 +273,7 @@ def test_foreign_checkpoint(line, whole, tmp_path):
            "float32[2, 8, 5], this configuration wants float32[2, 9, 5]", "new --workdir")
   toy.held(folder, {"w": np.ones(3)}, 200, experiment_name="chess").save("latest")
   shutil.copy(whole[1] / "config.json", folder)
-  cli.assert_refused(line.run(*options), "was made by chess, this is lewis", "new --workdir")
+  cli.assert_refused(line.run(*options, "--config.training_steps=200"), "was made by chess, this is lewis", "new --workdir")
 
 
 def _diverging(folder):

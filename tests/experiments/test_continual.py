@@ -231,6 +231,23 @@ def test_damaged_files(line, tmp_path, damage):
   assert not (tmp_path / "run").exists()
 
 
+def test_a_run_goes_on_with_its_own_data_only(line, tmp_path):
+  folder, data = tmp_path / "run", tmp_path / "data"
+  data.mkdir()
+  arrays = files.write_mnist_npz(data)
+
+  def start(steps):
+    return _start(line, folder, f"--config.data.dir={data}", f"--config.training_steps={steps}",
+                  "--config.batch_size=2", "--config.stream.num_tasks=2", sweep="sgd,rot-mnist").wait()
+
+  assert start(1).status == 0
+  moved = data.rename(tmp_path / "moved")
+  data = moved  # The same files elsewhere.
+  assert start(2).status == 0
+  files.write_mnist_npz(data, **{name: arrays[name][::-1] for name in ("x_train", "y_train")})
+  cli.assert_refused(start(3), "begun with other data of mnist", "--config.data.dir")
+
+
 def test_seeds_on_a_hold_out_of_the_training_images(line, tmp_path):
   folder = tmp_path / "run"
   options = ("--config.stream.validation=0.25", "--config.stream.num_tasks=2",

@@ -53,7 +53,9 @@ _WRONG_OPTIONS = {
     "--config.speaker_loss.baseline=maybe": ("baseline=maybe", "oolean"),
     "--config.logging_interval_type=secs": ("logging_interval_type", "not supported"),
     "--config.interval_type=secs": ("intervals are counted in 'steps'",),
-    "--config.experiment=chess": ("experiment='chess'", "lewis"),
+    "--config.experiment=continual": ("config.experiment belongs to the recipe", "another --config"),
+    "--config.log_all_hosts=True": ("log_all_hosts=True has no effect",),
+    "--config.random_mode_eval=junk": ("random_mode_eval='junk' has no effect",),
     "--config.training_steps=0": ("training_steps=0", "at least 1"),
     "--config.training_steps=99999999999999999999": ("must be at most 2147483647",),
     "--config.random_seed=-1": ("random_seed=-1",),
@@ -132,6 +134,10 @@ _WRONG_OPTIONS = {
         "no prepared TFDS folder /nowhere/byol_celeb_a2", "tar.gz", "--config.data.dir"),
     "--config.distributed.num_processes=0": ("num_processes=0",),
     "--config.distributed.num_processes=2": ("distributed.coordinator=HOST:PORT",),
+    "--config.distributed.num_processes=2 --config.distributed.coordinator=here": (
+        "coordinator='here'", "HOST:PORT"),
+    "--config.distributed.num_processes=2 --config.distributed.coordinator=127.0.0.1:abc": (
+        "coordinator='127.0.0.1:abc'", "HOST:PORT"),
 }
 
 

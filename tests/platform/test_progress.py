@@ -23,13 +23,11 @@ def test_piped_lines():
   bar.update(1000, {"zeta": 1e-5, "b": 123456.7, "c": 7, "d": float("nan"), "e": 5.,
                     "steps_per_sec": 1234.5})
   bar.update(1000, {"accuracy": 0.5}, split="valid")
-  bar.print("a [b]line[/b]")
   bar.close()
   assert out.getvalue().splitlines() == [
       "step 200/1000 · 35.2 steps/s · loss 3.123 · accuracy 0.42",
       "step 1000/1000 · 1234 steps/s · zeta 1e-05 · b 123457 · c 7 · d nan",
-      "step 1000/1000 · valid · accuracy 0.5",
-      "a [b]line[/b]"]
+      "step 1000/1000 · valid · accuracy 0.5"]
 
 
 def test_speed_is_measured_if_not_given(monkeypatch):

@@ -54,6 +54,20 @@ def test_unwritable_folder():
     RunFolder.open("/proc/self")
 
 
+def test_one_program_at_a_time_trains_in_a_folder(tmp_path):
+  first = RunFolder.open(tmp_path)
+  first.lock()
+  with pytest.raises(UserError, match="another program is training in"):
+    RunFolder.open(tmp_path).lock()
+  del first  # It has ended.
+  RunFolder.open(tmp_path).lock()
+
+
+def test_names_that_no_folder_can_have(tmp_path):
+  with pytest.raises(UserError, match="cannot look into run folder .*: File name too long"):
+    RunFolder.open(tmp_path / ("x" * 300))
+
+
 def test_to_json():
   value = {
       1: np.float32(0.5), "nan": float("nan"), "inf": -np.inf, "ints": (np.int64(3), True, None),

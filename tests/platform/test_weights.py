@@ -60,7 +60,7 @@ def test_a_folder_is_used_once(folder, tmp_path):
 
 
 def test_what_are_no_weights(tmp_path):
-  assert "no 'latest' checkpoint" in _error(tmp_path / "nowhere", _template())
+  assert "there are no weights in" in _error(tmp_path / "nowhere", _template())
   run = checkpoints.OrbaxCheckpointer(tmp_path, experiment_name="lewis")
   state = run.get_experiment_state("latest")
   state.global_step = 3

@@ -23,6 +23,12 @@ def _arguments(room=_ROOM):
   return replicate(jnp.float32(1)), devices.split({"x": x}), replicate(jnp.float32(2)), x
 
 
+def test_trees_without_arrays_are_as_they_were():
+  # Of several processes `pmap` refuses them.
+  tree = {"cache": {}, "none": None}
+  assert devices.replicate(tree, axis_name=_AXIS) is tree
+
+
 @pytest.mark.parametrize("num_updates", [1, 3, 4])
 def test_a_call_makes_so_many_updates_and_no_more(num_updates):
   state, batches, constants, x = _arguments()

@@ -33,6 +33,7 @@ def test_what_is_tried_out_lies_apart():
     ("--processes=many", "'many' is not a whole number"),
     ("--steps=0", "'0' is not a whole number"),
     ("--page=/nowhere/page.md", "there is no folder /nowhere"),
+    (f"--runs={__file__}", "is a file, name a folder"),
     ("--streams=rot", "no such stream: rot; there are seq-mnist"),
 ])
 def test_wrong_flags(flag, words, capsys):

@@ -39,6 +39,7 @@ def _read_mnist(path: Path) -> tuple[Part, Part]:
       arrays = [] if absent else [archive[key] for key in keys]
   except Exception as error:  # Of damaged archives NumPy, zipfile and zlib make many kinds.
     raise damaged(path, error) from error
+  absent += [key for key, array in zip(keys, arrays) if not isinstance(array, np.ndarray)]
   if absent:
     raise UserError(f"{path}: holds no {', '.join(absent)}, expected {', '.join(keys)}")
   return Part(*arrays[:2], path), Part(*arrays[2:], path)

@@ -8,8 +8,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from emcom_datasets import byol
 from emcom_datasets import tfds_folder
-from emcom_datasets.byol import find_prepared
 from emcom_datasets.errors import DataSetError
 from emcom_datasets.errors import one_line
 from emcom_datasets.shards import Shards
@@ -52,12 +52,12 @@ def download(name: str, root: Path) -> None:
 
 def _find(name: str, root: Path) -> Path | None:
   """Returns the folder of the highest version."""
-  info = "[0-9]*.[0-9]*.[0-9]*/dataset_info.json"
   # Asked first, because `find_prepared` takes it for an error if there is none.
-  if not any(any((root / name).glob(pattern)) for pattern in (info, f"*/{info}")):
+  if not any(byol.version(path.parent) for pattern in ("*", "*/*")
+             for path in (root / name).glob(f"{pattern}/dataset_info.json")):
     return None
   try:
-    return find_prepared(name, str(root))
+    return byol.find_prepared(name, str(root))
   except DataSetError as error:
     raise UserError(str(error)) from error
 

@@ -96,9 +96,12 @@ def decode(file: Any, mode: str = "RGB") -> np.ndarray:
 
   Raises:
     Exception: whatever Pillow raises for a damaged image.
+    ValueError: pixels of more than eight bits, which Pillow would cut off at 255.
   """
   from PIL import Image  # pylint: disable=g-import-not-at-top
   with Image.open(file) as image:
+    if image.mode[0] in "IF":
+      raise ValueError(f"its pixels are of mode {image.mode}, expected eight bits a channel")
     return np.asarray(image.convert(mode))
 
 

@@ -1,0 +1,37 @@
+"""What tells data apart: of other images, or the same in another order, a run cannot go on.
+
+Memories and held-out sets are positions in the data, so that the same files in another format may be
+other data.
+"""
+
+from collections.abc import Iterable, Mapping
+import zlib
+
+from emcom_datasets import Split
+import numpy as np
+
+
+def of_arrays(arrays: Iterable[np.ndarray]) -> str:
+  """CRC-32 of arrays with their shapes and types, eight hexadecimal digits."""
+  crc32 = 0
+  for array in arrays:
+    array = np.ascontiguousarray(array)
+    crc32 = zlib.crc32(f"{array.dtype.str}{array.shape}".encode(), crc32)
+    crc32 = zlib.crc32(array.reshape(-1).view(np.uint8), crc32)
+  return f"{crc32:08x}"
+
+
+def of_splits(splits: Mapping[str, Split]) -> str:
+  """The same of the items of several splits; of one that is read on demand only their number.
+
+  Inputs do not count: they may have been centred, whose last bits hang on the machine.
+  """
+  arrays = []
+  for name in sorted(splits):
+    split = splits[name]
+    arrays.append(np.array([len(split)]))
+    if split.resident:
+      known = split.rows.labels | split.rows.attributes
+      arrays += [known[label] for label in sorted(known)]
+      arrays.append(np.array([str(item) for item in split.item_names(np.arange(len(split)))]))
+  return of_arrays(arrays)
