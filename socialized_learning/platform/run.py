@@ -1,6 +1,5 @@
 """One run from its configuration to its summary: train or evaluate, with Jaxline's own loops."""
 
-import json
 import os
 import time
 from typing import Any
@@ -12,10 +11,8 @@ from jaxline import train
 from jaxline import utils
 from ml_collections import config_dict
 
-from socialized_learning import experiments
-from socialized_learning.configs import common
-from socialized_learning.platform import agreement
 from socialized_learning.platform import background
+from socialized_learning.platform import begin
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import interrupts
 from socialized_learning.platform import jaxline_shim
@@ -28,7 +25,6 @@ from socialized_learning.platform.errors import UserError
 
 _CACHE = os.path.expanduser("~/.cache/socialized_learning/compiled")
 _FINGERPRINT = "data_fingerprint"  # In what a checkpoint says beside the state.
-_SEEN_AFTER = 30  # Seconds; a network's file system may remember that a file was not there.
 
 
 def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> int:
@@ -52,7 +48,7 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
   jaxline_shim.install()
   base_config.validate_config(config)
   try:
-    experiment_class, config, folder = _begin(config, workdir, mode)
+    experiment_class, config, folder = begin.begin(config, workdir, mode)
     this = Run(experiment_class, config, folder)
     status = this.evaluate() if mode == "eval" else this.train_and_evaluate(
         in_thread=mode == "train_eval_multithreaded")
@@ -61,113 +57,6 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
     return status
   except emcom_datasets.DataSetError as error:
     raise UserError(str(error)) from error
-
-
-def _begin(config: config_dict.ConfigDict, workdir: str | None, mode: str
-          ) -> tuple[type, config_dict.ConfigDict, run_folder.RunFolder]:
-  """Class, configuration and folder of a run that can begin; of several processes all can."""
-  problem, plan = None, ""
-  try:
-    experiment_class = experiments.experiment_class(config.experiment)
-    config = experiment_class.resolve(config, _stored_config(workdir))
-    experiment_class.check(config)
-    _check_mode(config, workdir, mode)
-    folder = _open_folder(config, workdir, mode)
-    plan = _plan(config, folder)
-  except emcom_datasets.DataSetError as error:
-    problem = UserError(str(error))
-  except UserError as error:
-    problem = error
-  agreement.agree(problem, plan)
-  # What process 0 has written by now all must see.
-  agreement.agree(_not_seen(folder), "")
-  return experiment_class, config, folder
-
-
-def _plan(config: config_dict.ConfigDict, folder: run_folder.RunFolder) -> str:
-  """All that several processes must have in common: not where each finds its data."""
-  common_ = run_folder.to_json(config)
-  del common_["distributed"]["process_id"], common_["data"]["dir"]
-  return json.dumps([common_, checkpoints.latest_step(folder.path)], sort_keys=True)
-
-
-def _not_seen(folder: run_folder.RunFolder) -> UserError | None:
-  """The problem of a process that waits in vain for what process 0 has written."""
-  deadline = time.monotonic() + _SEEN_AFTER
-  while not folder.config.exists():
-    if time.monotonic() > deadline:
-      return UserError(f"process {jax.process_index()} does not see in {folder.path} what process 0 has "
-                       "written there: give a --workdir that all processes see")
-    time.sleep(0.1)
-  return None
-
-
-def _check_mode(config: config_dict.ConfigDict, workdir: str | None, mode: str) -> None:
-  """Raises UserError for what does not go with the mode, or with several processes."""
-  several = config.distributed.num_processes > 1
-  if mode == "eval" and workdir is None:
-    raise UserError("--jaxline_mode=eval needs the run to evaluate: give --workdir=DIR")
-  if several and workdir is None:
-    raise UserError("several processes need one folder that all of them see: give --workdir=DIR")
-  if several and mode == "train_eval_multithreaded":
-    raise UserError("--jaxline_mode=train_eval_multithreaded is for one process: use "
-                    "--jaxline_mode=train, which validates every evaluation.interval steps")
-  if mode == "train" and config.evaluation.checkpoint == "best" and not config.evaluation.interval:
-    raise UserError("evaluation.checkpoint='best' with evaluation.interval=0, which looks for none: "
-                    "give an interval, or evaluate the latest")
-
-
-def _stored_config(workdir: str | None) -> dict[str, Any] | None:
-  """The configuration of the run that lies in a folder, if one does."""
-  folder = run_folder.RunFolder(os.path.expanduser(workdir)) if workdir else None
-  try:
-    is_there = folder is not None and folder.config.exists()
-  except OSError as error:
-    raise UserError(f"cannot look into run folder {workdir}: {error.strerror}") from error
-  return folder.read_json(folder.config.name) if is_there else None
-
-
-def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
-                ) -> run_folder.RunFolder:
-  """The run's folder, which fits the configuration."""
-  if mode == "eval":
-    folder = run_folder.RunFolder.open(os.path.expanduser(workdir), create=False)
-    if checkpoints.latest_step(folder.path) is None:
-      raise UserError(f"no checkpoint in {workdir}: train first, or name another --workdir")
-  elif workdir is not None:
-    folder = run_folder.RunFolder.open(os.path.expanduser(workdir))
-  else:
-    folder = run_folder.RunFolder.fresh(f"{config.experiment}-{config.sweep}")
-  is_chief = jax.process_index() == 0
-  _check_content(folder)
-  if mode != "eval":
-    _check_progress(folder, config)
-    if is_chief:
-      folder.lock()
-  folder.record_config(config.to_dict(), common.FREE_KEYS, write=is_chief)
-  return folder
-
-
-def _check_content(folder: run_folder.RunFolder) -> None:
-  """Raises UserError for a folder with what nobody says what it is of."""
-  held = [path.name for path in (folder.metrics, folder.summary, folder.messages) if path.exists()]
-  if checkpoints.latest_step(folder.path) is not None:
-    held.append("checkpoints")
-  if held and not folder.config.exists():
-    raise UserError(f"{folder.path} holds {' and '.join(held)}, but no config.json: restore it, or use "
-                    "a new --workdir")
-
-
-def _check_progress(folder: run_folder.RunFolder, config: config_dict.ConfigDict) -> None:
-  """Raises UserError for a run that is further than this one would go, or has lost what it was."""
-  latest = checkpoints.latest_step(folder.path)
-  if latest is not None and latest > config.training_steps:
-    raise UserError(f"training_steps={config.training_steps}: the run in {folder.path} has made {latest} "
-                    "already, use as many or more")
-  logged = max((row["step"] for row in writers.read_metrics(folder)), default=0)
-  if latest is None and logged > config.save_checkpoint_interval:
-    raise UserError(f"{folder.path} holds metrics up to step {logged}, but no checkpoint: restore it, "
-                    "or use a new --workdir")
 
 
 class Run:

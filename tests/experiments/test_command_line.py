@@ -9,8 +9,8 @@ import socket
 import numpy as np
 import pytest
 
+from socialized_learning.platform import begin
 from socialized_learning.platform import checkpoints
-from socialized_learning.platform import run
 from socialized_learning.platform import run_folder
 from tests.experiments import cli
 from tests.platform import toy
@@ -185,11 +185,11 @@ def test_two_processes_that_differ_do_not_begin(line, tmp_path, option):
 
 
 def test_a_folder_that_only_one_process_sees(tmp_path, monkeypatch):
-  monkeypatch.setattr(run, "_SEEN_AFTER", 0.2)
+  monkeypatch.setattr(begin, "_SEEN_AFTER", 0.2)
   folder = run_folder.RunFolder.open(tmp_path)
-  assert "give a --workdir that all processes see" in str(run._not_seen(folder))
+  assert "give a --workdir that all processes see" in str(begin._not_seen(folder))
   folder.write_json("config.json", {})
-  assert run._not_seen(folder) is None
+  assert begin._not_seen(folder) is None
 
 
 def test_finished_run_is_evaluated_again(line, whole, tmp_path):
