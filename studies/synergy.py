@@ -113,6 +113,10 @@ def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
       parts += ["", _about(REDUCED[stream])]
     for slots in STREAMS[stream]:
       parts += ["", f"{slots} slots:", "", _table(stream, slots, summaries)]
+      if stream.startswith("gcil"):
+        parts += ["", "The same as accuracy on all classes seen; above are means over the test sets of all "
+                  "phases, each part of the next, as published:", "",
+                  _table_of_all_classes(stream, slots, summaries)]
   if missing := [stream for stream in STREAMS if stream not in streams]:
     parts += ["", f"Not run yet: {', '.join(missing)}."]
   return "\n".join([*parts, ""])
@@ -137,22 +141,36 @@ def _table(stream: str, slots: int, summaries: continual.Summaries) -> str:
                      "first at step", "preset"], rows)
 
 
+def _table_of_all_classes(stream: str, slots: int, summaries: continual.Summaries) -> str:
+  """The arms by their accuracy on the last of nested test sets."""
+  rows = []
+  for arm in arms(stream, slots):
+    summary = summaries[continual.name(stream, arm.method, slots, arm.variant)]
+    rows.append([arm.title, *_cells(summary, arm, stream, "all_seen_classes")])
+  return runs.table(["method", "working", "averaged"], rows)
+
+
 def _row(stream: str, slots: int, arm: Arm, summary: Any) -> list[str]:
   published = mnist.PUBLISHED.get(stream, {}).get((arm.method, slots))
   counters = summary.get("counters", {})
   mean = lambda name: f"{np.mean(counters[name]):.1f}" if name in counters else "-"
   return [
-      arm.title,
-      *("-" if head is None else runs.mean_and_error(_accuracy(summary, head, stream), digits=2)
-        for head in ("working", arm.head)),
+      arm.title, *_cells(summary, arm, stream),
       "-" if published is None else f"{published:.2f}",
       mean("importance_updates"), mean("first_importance_step"),
       "ours" if summary["preset"]["ours"] else summary["preset"]["source"]]
 
 
-def _accuracy(summary: Any, head: str, stream: str) -> list[float | None]:
-  """Final average accuracy of each seed."""
-  return summary["heads"][head][continual.SETTINGS[stream]]["final_average_accuracy"]
+def _cells(summary: Any, arm: Arm, stream: str, name: str = "final_average_accuracy") -> list[str]:
+  """Of the working and the averaged network."""
+  return ["-" if head is None else runs.mean_and_error(_accuracy(summary, head, stream, name), digits=2)
+          for head in ("working", arm.head)]
+
+
+def _accuracy(summary: Any, head: str, stream: str, name: str = "final_average_accuracy"
+             ) -> list[float | None]:
+  """The accuracy of that name of each seed."""
+  return summary["heads"][head][continual.SETTINGS[stream]][name]
 
 
 def _gain(whole: Sequence[float | None], without: Sequence[float | None]) -> str:
