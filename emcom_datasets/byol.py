@@ -73,8 +73,7 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
   root = Path(os.path.expanduser(
       data_dir or os.environ.get(DATA_VARIABLE) or os.environ.get("TFDS_DATA_DIR")
       or "~/tensorflow_datasets"))
-  found = [path.parent for pattern in ("*", "*/*")
-           for path in (root / name).glob(f"{pattern}/dataset_info.json") if version(path.parent)]
+  found = prepared_versions(root / name)
   if not found:
     raise DataSetError(
         f"{name}: no prepared TFDS folder {root / name}/[config/]VERSION with dataset_info.json; "
@@ -84,10 +83,16 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
   if len(configs) > 1:
     raise DataSetError(f"{name}: more than one configuration is prepared ({', '.join(configs)}); "
                        "keep the one to use under that name")
-  return max(found, key=version)
+  return max(found, key=_version)
 
 
-def version(folder: Path) -> tuple[int, ...]:
+def prepared_versions(folder: Path) -> list[Path]:
+  """All prepared folders `[config/]VERSION` in the folder of a set."""
+  return [path.parent for pattern in ("*", "*/*")
+          for path in folder.glob(f"{pattern}/dataset_info.json") if _version(path.parent)]
+
+
+def _version(folder: Path) -> tuple[int, ...]:
   """Returns `1.10.0` as (1, 10, 0), and () for a folder that is no version."""
   parts = folder.name.split(".")
   return tuple(map(int, parts)) if len(parts) == 3 and all(map(str.isdecimal, parts)) else ()

@@ -141,19 +141,20 @@ def _debug(config: config_dict.ConfigDict) -> None:
   config.evaluation.update(interval=10, num_candidates=16)
 
 
-def _celeba(config: config_dict.ConfigDict) -> None:
-  _imagenet(config)
-  config.data.name = "byol_celeb_a2"
-  config.evaluation.similarity_over = "attributes"
-
-
-def _imagenet(config: config_dict.ConfigDict) -> None:
+def _take_best(config: config_dict.ConfigDict) -> None:
+  """Results are of the checkpoint with the least loss in validation, as published."""
   config.evaluation.checkpoint = "best"
   config.best_model_eval_metric = "valid/loss"
 
 
+def _celeba(config: config_dict.ConfigDict) -> None:
+  _take_best(config)
+  config.data.name = "byol_celeb_a2"
+  config.evaluation.similarity_over = "attributes"
+
+
 def _imagenet_imitation(config: config_dict.ConfigDict) -> None:
-  _imagenet(config)
+  _take_best(config)
   config.population.update(num_speakers=10, num_listeners=10, num_pairs=10)
   config.imitation.update(interval=10, num_students=4)
 
@@ -165,7 +166,7 @@ SWEEPS: dict[str, Callable[[config_dict.ConfigDict], None]] = {
     "mnist": _mnist,
     "debug": _debug,
     "celeba": _celeba,
-    "imagenet": _imagenet,
+    "imagenet": _take_best,
     "imagenet_imitation": _imagenet_imitation,
 }
 

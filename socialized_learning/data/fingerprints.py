@@ -21,17 +21,18 @@ def of_arrays(arrays: Iterable[np.ndarray]) -> str:
   return f"{crc32:08x}"
 
 
-def of_splits(splits: Mapping[str, Split]) -> str:
-  """The same of the items of several splits; of one that is read on demand only their number.
+def arrays_of(splits: Mapping[str, Split]) -> list[np.ndarray]:
+  """What tells train, valid and test apart from others; of those read on demand only their length.
 
-  Inputs do not count: they may have been centred, whose last bits hang on the machine.
+  Other splits do not count, as one may ask a run to be examined on them at any time. Nor do inputs:
+  they may have been centred, whose last bits hang on the machine.
   """
   arrays = []
-  for name in sorted(splits):
+  for name in ("train", "valid", "test"):
     split = splits[name]
     arrays.append(np.array([len(split)]))
     if split.resident:
       known = split.rows.labels | split.rows.attributes
       arrays += [known[label] for label in sorted(known)]
       arrays.append(np.array([str(item) for item in split.item_names(np.arange(len(split)))]))
-  return of_arrays(arrays)
+  return arrays

@@ -3,7 +3,7 @@
 Shapes: `D` devices of this process, `K` updates that a call has room for.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 import contextlib
 import functools
 import json
@@ -17,6 +17,7 @@ from jaxline import experiment
 from ml_collections import config_dict
 import numpy as np
 
+from socialized_learning.data import fingerprints
 from socialized_learning.platform import interrupts
 from socialized_learning.platform import run_folder
 from socialized_learning.platform.errors import NonFiniteError
@@ -47,8 +48,9 @@ class FusedExperiment(experiment.AbstractExperiment):
 
   _state: Any
   _constants: Any
-  _call: Callable[[Any, Any, Any], tuple[Any, dict[str, chex.Array]]]
-  _feed: Callable[[int, int], Any]  # (step, K) -> batches [K, b, …] of this process
+  _call: Callable[[Any, Any, Any, np.int32], tuple[Any, dict[str, chex.Array]]]
+  _feed: Callable[[int, int], Any]  # (step, k) -> batches [k, b, …] of this process
+  _data: Iterable[np.ndarray]  # All that a position in the data may mean.
 
   def __init__(self, mode: str, config: config_dict.ConfigDict):
     super().__init__(mode=mode)
@@ -124,10 +126,10 @@ class FusedExperiment(experiment.AbstractExperiment):
     check_state(state.global_step, devices.first(self._state))
     state.unlogged = means.to_json()
 
-  @property
+  @functools.cached_property
   def data_fingerprint(self) -> str:
     """What tells the data of this run from others, see `data.fingerprints`."""
-    raise NotImplementedError
+    return fingerprints.of_arrays(self._data)
 
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None

@@ -17,7 +17,6 @@ import numpy as np
 from socialized_learning import learners
 from socialized_learning import streams
 from socialized_learning.agents import classifiers
-from socialized_learning.data import fingerprints
 from socialized_learning.experiments import base
 from socialized_learning.experiments import continual_checks
 from socialized_learning.experiments import continual_examination
@@ -43,6 +42,7 @@ class ContinualExperiment(base.FusedExperiment):
   def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
     super().__init__(mode, config)
     self._images = continual_world.load_images(config)
+    self._data = (*self._images.train, *self._images.test)
     self._streams = continual_world.plan(config)
     stream = self._streams[0]
     axis_name = config.axis_name
@@ -74,11 +74,6 @@ class ContinualExperiment(base.FusedExperiment):
     heads = jax.eval_shape(lambda: learner.heads(learner.init(jax.random.PRNGKey(0))))
     self.results = continual_results.Results(
         list(heads), config.population.size, len(stream.plan.task_ends), stream.num_outputs)
-
-  @functools.cached_property
-  def data_fingerprint(self) -> str:
-    """See the base class."""
-    return fingerprints.of_arrays((*self._images.train, *self._images.test))
 
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None

@@ -51,6 +51,7 @@ class EaseOfLearningExperiment(base.FusedExperiment):
   def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
     super().__init__(mode, config)
     self._splits = load_splits(config)
+    self._data = fingerprints.arrays_of(self._splits)
     train = self._splits["train"]
     questions = config.listener_loss.questions
     speaker = agents.make_speaker(config.speaker, config.message)
@@ -74,11 +75,6 @@ class EaseOfLearningExperiment(base.FusedExperiment):
                                           axis_name=config.axis_name)
       self._call = devices.fuse(make_update(lessons, config), axis_name=config.axis_name)
     self.results: dict[str, dict[str, Any]] = {}
-
-  @functools.cached_property
-  def data_fingerprint(self) -> str:
-    """See the base class."""
-    return fingerprints.of_splits(self._splits)
 
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None

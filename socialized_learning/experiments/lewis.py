@@ -49,6 +49,7 @@ class LewisExperiment(base.FusedExperiment):
   def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
     super().__init__(mode, config)
     self._splits = load_splits(config)
+    self._data = fingerprints.arrays_of(self._splits)
     train = self._splits["train"]
     num_classes = {name: train.num_classes[name] for name in config.listener_loss.questions}
     speaker = agents.make_speaker(config.speaker, config.message)
@@ -66,11 +67,6 @@ class LewisExperiment(base.FusedExperiment):
       self._constants = {"data": devices.replicate(feed.constants, axis_name=config.axis_name)}
       self._call = devices.fuse(make_update(population, config), axis_name=config.axis_name)
     self.reports: dict[str, language_report.LanguageReport] = {}
-
-  @functools.cached_property
-  def data_fingerprint(self) -> str:
-    """See the base class."""
-    return fingerprints.of_splits(self._splits)
 
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
-from socialized_learning.data import fingerprints
 from socialized_learning.experiments import base
 from socialized_learning.experiments import masc_checks
 from socialized_learning.experiments import masc_design
@@ -39,6 +38,7 @@ class MascExperiment(base.FusedExperiment):
   def __init__(self, mode: str, init_rng: chex.PRNGKey, config: config_dict.ConfigDict):
     super().__init__(mode, config)
     self._world = masc_world.load(config)
+    self._data = (*self._world.train, *self._world.test)
     self._stages = masc_world.plan(config, self._world)
     self._design = masc_design.make(config, self._world, self._stages)
     keeps_best = config.selection == "validation"
@@ -61,11 +61,6 @@ class MascExperiment(base.FusedExperiment):
           {"images": self._world.train.images, "labels": self._world.train.labels},
           axis_name=config.axis_name)
     self.results: dict[str, Any] = {}
-
-  @functools.cached_property
-  def data_fingerprint(self) -> str:
-    """See the base class."""
-    return fingerprints.of_arrays((*self._world.train, *self._world.test))
 
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None

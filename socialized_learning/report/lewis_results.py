@@ -44,7 +44,8 @@ def print_results(summary: dict[str, Any]) -> None:
   metrics = _METRICS | ({"message_length": "symbols of a message"} if "message_length" in test else {})
   among = f", {test['num_candidates']} candidates" if "num_candidates" in test else ""
   progress.print_table(
-      f"{data['name']} ({data['kind']}), step {summary['evaluated']['step']}{among}", ["", *(_TITLES.get(name, name) for name in names)],
+      f"{data['name']} ({data['kind']}), step {summary['evaluated']['step']}{among}",
+      ["", *(_TITLES.get(name, name) for name in names)],
       [[label, *(summary[name][key] for name in names)] for key, label in metrics.items()])
 
 

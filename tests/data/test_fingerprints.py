@@ -23,12 +23,13 @@ def test_other_arrays_have_another(other):
   assert fingerprints.of_arrays(other) != mine
 
 
-def test_of_splits():
-  of = lambda name, parts=("train", "valid", "test"): {
-      split: emcom_datasets.load(name, split) for split in parts}
-  people = of("emoji_people")
-  mine = fingerprints.of_splits(people)
-  assert mine == fingerprints.of_splits(dict(reversed(people.items())))
-  assert mine == fingerprints.of_splits(centring.centre(people, people["train"]))
-  assert len({mine, fingerprints.of_splits(of("emoji")), fingerprints.of_splits(of("emoji", ["test"])),
-              fingerprints.of_splits(of("mnist5k"))}) == 4
+def test_splits():
+  load = lambda name: {
+      split: emcom_datasets.load(name, split) for split in ("train", "valid", "test")}
+  of = lambda splits: fingerprints.of_arrays(fingerprints.arrays_of(splits))
+  people, emoji = load("emoji_people"), load("emoji")
+  mine = of(people)
+  assert mine == of(dict(reversed(people.items())))
+  assert mine == of(centring.centre(people, people["train"]))
+  assert mine == of(people | {"transfer": emoji["test"]})  # An examination that may be asked for.
+  assert len({mine, of(emoji), of(people | {"test": people["valid"]}), of(load("mnist5k"))}) == 4

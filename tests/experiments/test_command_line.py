@@ -198,6 +198,11 @@ def test_finished_run_is_evaluated_again(line, whole, tmp_path):
   result = line.run(*_RUN, f"--workdir={folder}")
   assert result.status == 0 and f"resumed at step {_STEPS}" in result.stdout, result
   _assert_same_run(folder, whole[1])
+  again = line.run(*_RUN, f"--workdir={folder}", "--jaxline_mode=eval",
+                   "--config.evaluation.transfer=dummy")
+  assert again.status == 0, again
+  found = cli.summary(folder)
+  assert found["transfer"]["accuracy"] == found["test"]["accuracy"]
 
 
 def test_evaluation(line, whole, tmp_path):

@@ -53,8 +53,7 @@ def download(name: str, root: Path) -> None:
 def _find(name: str, root: Path) -> Path | None:
   """Returns the folder of the highest version."""
   # Asked first, because `find_prepared` takes it for an error if there is none.
-  if not any(byol.version(path.parent) for pattern in ("*", "*/*")
-             for path in (root / name).glob(f"{pattern}/dataset_info.json")):
+  if not byol.prepared_versions(root / name):
     return None
   try:
     return byol.find_prepared(name, str(root))
