@@ -114,8 +114,8 @@ def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
     for slots in STREAMS[stream]:
       parts += ["", f"{slots} slots:", "", _table(stream, slots, summaries)]
       if stream.startswith("gcil"):
-        parts += ["", "The same as accuracy on all classes seen; above are means over the test sets of all "
-                  "phases, each part of the next, as published:", "",
+        parts += ["", "The same as accuracy on all classes seen; above are means over the test sets of "
+                  "all phases, each part of the next, as published:", "",
                   _table_of_all_classes(stream, slots, summaries)]
   if missing := [stream for stream in STREAMS if stream not in streams]:
     parts += ["", f"Not run yet: {', '.join(missing)}."]

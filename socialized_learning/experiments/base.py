@@ -42,15 +42,15 @@ class FusedExperiment(experiment.AbstractExperiment):
   """An experiment whose state changes only by one pmapped, donated call of several updates.
 
   A subclass sets, in its constructor, `self._state` (replicated), `self._call` (made by
-  `devices.fuse`), `self._constants` (replicated) and `self._feed`, and implements `check`, `evaluate`,
-  `summary` and `print_results`.
+  `devices.fuse`), `self._constants` (replicated), `self._feed` and `self._data`, and implements
+  `check`, `evaluate`, `summary` and `print_results`.
   """
 
   _state: Any
   _constants: Any
   _call: Callable[[Any, Any, Any, np.int32], tuple[Any, dict[str, chex.Array]]]
   _feed: Callable[[int, int], Any]  # (step, k) -> batches [k, b, …] of this process
-  _data: Iterable[np.ndarray]  # All that a position in the data may mean.
+  _data: Iterable[np.ndarray]  # What `data_fingerprint` is made of.
 
   def __init__(self, mode: str, config: config_dict.ConfigDict):
     super().__init__(mode=mode)

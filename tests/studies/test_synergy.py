@@ -30,7 +30,8 @@ def _summary(job):
 @pytest.fixture(name="made")
 def _made(made_up):
   """(jobs by name, lines of the page)."""
-  return made_up(synergy, _summary, "--data=here", "--streams=rot-mnist,seq-mnist,seq-cifar100,gcil-cifar100-unif")
+  return made_up(synergy, _summary, "--data=here",
+                 "--streams=rot-mnist,seq-mnist,seq-cifar100,gcil-cifar100-unif")
 
 
 def test_runs(made):
