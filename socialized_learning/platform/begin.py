@@ -1,9 +1,10 @@
 """What must be true before a run begins: of its configuration, its folder, and all its processes."""
 
+from collections.abc import Callable
 import json
 import os
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import emcom_datasets
 import jax
@@ -16,6 +17,8 @@ from socialized_learning.platform import checkpoints
 from socialized_learning.platform import run_folder
 from socialized_learning.platform import writers
 from socialized_learning.platform.errors import UserError
+
+T = TypeVar("T")
 
 _SEEN_AFTER = 30  # Seconds; a network's file system may remember that a file was not there.
 
@@ -32,29 +35,45 @@ def begin(config: config_dict.ConfigDict, workdir: str | None, mode: str
   Raises:
     UserError: it cannot, and why.
   """
-  problem, plan = None, ""
-  try:
-    experiment_class = experiments.experiment_class(config.experiment)
-    config = experiment_class.resolve(config, _stored_config(workdir))
-    experiment_class.check(config)
-    _check_mode(config, workdir, mode)
-    folder = _open_folder(config, workdir, mode)
-    plan = _plan(config, folder)
-  except emcom_datasets.DataSetError as error:
-    problem = UserError(str(error))
-  except UserError as error:
-    problem = error
-  agreement.agree(problem, plan)
+  # Nobody writes before all have read what lies in the folder, and want the same.
+  experiment_class, config = _together(
+      lambda: _resolved(config, workdir, mode), lambda resolved: _plan(resolved[1]))
+  folder = _together(lambda: _open_folder(config, workdir, mode),
+                     lambda opened: str(checkpoints.latest_step(opened.path)))
   # What process 0 has written by now all must see.
   agreement.agree(_not_seen(folder), "")
   return experiment_class, config, folder
 
 
-def _plan(config: config_dict.ConfigDict, folder: run_folder.RunFolder) -> str:
+def _together(do: Callable[[], T], plan: Callable[[T], str]) -> T:
+  """What `do` gives, if it succeeds in all processes and `plan` of what it gives is the same in all."""
+  result, problem, found = None, None, ""
+  try:
+    result = do()
+    found = plan(result)
+  except emcom_datasets.DataSetError as error:
+    problem = UserError(str(error))
+  except UserError as error:
+    problem = error
+  agreement.agree(problem, found)
+  return result
+
+
+def _resolved(config: config_dict.ConfigDict, workdir: str | None, mode: str
+             ) -> tuple[type, config_dict.ConfigDict]:
+  """The experiment's class, and its configuration with nothing left open and nothing wrong."""
+  experiment_class = experiments.experiment_class(config.experiment)
+  config = experiment_class.resolve(config, _stored_config(workdir))
+  experiment_class.check(config)
+  _check_mode(config, workdir, mode)
+  return experiment_class, config
+
+
+def _plan(config: config_dict.ConfigDict) -> str:
   """All that several processes must have in common: not where each finds its data."""
   common_ = run_folder.to_json(config)
   del common_["distributed"]["process_id"], common_["data"]["dir"]
-  return json.dumps([common_, checkpoints.latest_step(folder.path)], sort_keys=True)
+  return json.dumps(common_, sort_keys=True)
 
 
 def _not_seen(folder: run_folder.RunFolder) -> UserError | None:
