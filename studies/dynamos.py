@@ -39,6 +39,7 @@ STREAMS = {
                         ("--config.stream.mnist360_outputs=9",)),
 }
 _LEARNING_RATE = 0.07  # Of all published rows.
+_THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 _WITH_MEMORY, _WITHOUT = ("dynamos", "multi_scale", "er"), ("dynamos_sgd", "sgd")
 
 
@@ -80,6 +81,8 @@ def job(stream: str, method: str, slots: int, data: str) -> runs.Job:
       learner |= dict(buffer_size=slots, replay_batch_size=walk.batch_size)
     given = (f"--config.batch_size={walk.batch_size}", *walk.options, *_NETWORK,
              *runs.options("config.learner", learner))
+  elif method == "dynamos":
+    given = (f"--config.evaluation.thresholds={_THRESHOLDS}",)
   return runs.Job(_name(stream, method, slots), None, (
       f"--config={_RECIPE}:{','.join(sweep)}", f"--config.population.size={_SEEDS}",
       f"--config.data.dir={data}", "--config.log_train_data_interval=500", *given))
@@ -105,6 +108,7 @@ def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> 
     parts += ["", f"## {stream} ({setting.replace('_', '-')})", "", runs.table(
         ["method", "slots", "accuracy, %", "forgetting", "keep rate", "drawn", "MACs", "hours"],
         [_row(*each, summary, setting) for each, summary in found.items()])]
+    parts += _other_thresholds({slots: found["dynamos", slots] for slots in STREAMS[stream].slots})
     parts += _overlap(found["dynamos", STREAMS[stream].slots[-1]], STREAMS[stream].slots[-1])
     parts += ["", "The same as a picture, beside what the classes of the first seed keep:", "",
               f"![Channels that each class keeps, and how they overlap]({_picture(stream)})"]
@@ -125,6 +129,19 @@ def _row(method: str, slots: int, summary: Mapping[str, Any], setting: str) -> l
             for name in ("thresholded", "drawn")]
     row.append(runs.mean_and_error(np.array(found["macs"]["thresholded"]) / found["macs"]["dense"]))
   return [*row, f"{summary['wall_seconds'] / 3600:.1f}"]
+
+
+def _other_thresholds(summaries: Mapping[int, Mapping[str, Any]]) -> list[str]:
+  """What the networks of Dynamos do if fewer or more channels pass, by the slots of their memory."""
+  columns = []
+  for summary in summaries.values():
+    found, dense = summary["thresholds"], summary["sparsity"]["macs"]["dense"]
+    columns.append([runs.mean_and_error(of_one, digits=2) for of_one in np.array(found["accuracy"]).T])
+    columns.append([runs.mean_and_error(of_one / dense) for of_one in np.array(found["macs"]).T])
+  header = [f"{what}, {slots} slots" for slots in summaries for what in ("accuracy, %", "MACs")]
+  rows = [[str(threshold), *cells] for threshold, *cells in zip(_THRESHOLDS, *columns, strict=True)]
+  return ["", "The same trained networks of `dynamos`, tested with other thresholds than 0.5 (accuracy "
+          "of all test images among all outputs):", "", runs.table(["threshold", *header], rows)]
 
 
 def _overlap(summary: Mapping[str, Any], slots: int) -> list[str]:

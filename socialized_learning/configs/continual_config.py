@@ -91,7 +91,9 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
   config.training_steps = 0  # 0 for the whole stream.
   config.updates_per_call = 50
   config.save_checkpoint_interval = 1_000
-  config.evaluation = config_dict.create(interval=0, checkpoint="latest")
+  config.evaluation = config_dict.create(
+      interval=0, checkpoint="latest",
+      thresholds=())  # Of networks with agents: others than that of inference, tried at the end.
   config.update(config.preset_values)
   return config
 

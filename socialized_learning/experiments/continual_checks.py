@@ -96,6 +96,11 @@ def _check_agents(config: config_dict.ConfigDict) -> None:
           f"network.policy_temperature={network.policy_temperature}: must be above 0")
   require(0 <= inference.threshold <= 1,
           f"inference.threshold={inference.threshold}: a probability is from 0 to 1")
+  thresholds = tuple(config.evaluation.thresholds)
+  require(trains_agents or not thresholds, f"evaluation.thresholds={thresholds}: {config.method} has no "
+          "agents whose decisions have one, use ()")
+  require(all(isinstance(each, (int, float)) and 0 <= each <= 1 for each in thresholds),
+          f"evaluation.thresholds={thresholds}: probabilities are numbers from 0 to 1")
   if not trains_agents:
     return
   require(0 <= learner.keep_ratio <= 1,
@@ -145,4 +150,5 @@ def settings(config: config_dict.ConfigDict, stream: streams.Stream) -> config_d
       "num_epochs": config.num_epochs, "has_short_batches": not stream.plan.valid.all()}
   if "keep_ratio" in config.learner:
     values["warmup_steps"] = warmup_steps(config, stream)
+    values["thresholds"] = tuple(config.evaluation.thresholds)
   return config_dict.ConfigDict(values)

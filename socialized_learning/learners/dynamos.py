@@ -45,7 +45,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
   `ce(x, y)` alone, with all channels kept and nothing stored.
 
   Config: also `learning_rate`, `buffer_size`, `replay_batch_size`, `keep_ratio`, `policy_penalty`,
-  `memory_policy`, `fidelity`, see `right_replay.draw`.
+  `memory_policy`, `fidelity`, see `right_replay.draw`; `thresholds`, see `sparsity.probes`.
   """
   run = gating.make_pass(classifier, config, axis_name)
 
@@ -79,7 +79,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
     return State(net, memory, state.step + 1), steps.over_devices(metrics, axis_name)
 
   return types.Learner(init, observe, lambda state: {"working": state.net},
-                       probes={"sparsity": sparsity.probe(classifier, images, num_outputs)})
+                       probes=sparsity.probes(classifier, images, num_outputs, config.thresholds))
 
 
 def _terms_of_replay(again: gating.Pass, old: replay.Replayed, axis_name: str | None

@@ -33,7 +33,7 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
 
   Loss: `ce(x, y) + policy_weight R(x, y) + prototype_weight P(x, y)`, in the first `warmup_steps`
   steps `ce(x, y)` alone with all channels kept; see `dynamos.make`.
-  Config: also `learning_rate`, `keep_ratio`, `policy_penalty`.
+  Config: also `learning_rate`, `keep_ratio`, `policy_penalty`; `thresholds`, see `sparsity.probes`.
   """
   run = gating.make_pass(classifier, config, axis_name)
 
@@ -53,4 +53,4 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
 
   return types.Learner(lambda key: State(classifier.init(key, images), jnp.int32(0)), observe,
                        lambda state: {"working": state.net},
-                       probes={"sparsity": sparsity.probe(classifier, images, num_outputs)})
+                       probes=sparsity.probes(classifier, images, num_outputs, config.thresholds))

@@ -1,8 +1,9 @@
-"""The probe of gated networks: which channels they keep at inference, of which classes.
+"""The probes of gated networks: which channels they keep at inference, and what that costs or saves.
 
-Shapes: `n` test images, `N` members, `L` agents, `C` channels of each, `O` classes.
+Shapes: `n` test images, `N` members, `L` agents, `C` channels of each, `O` classes, `T` thresholds.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import chex
@@ -25,14 +26,41 @@ class Sums(NamedTuple):
   neighbours: chex.Array  # [2, L - 1], products of the shares that neighbouring agents keep.
 
 
-def probe(classifier: Classifier, images: chex.Array, num_outputs: int) -> types.Probe:
-  """Builds the probe, of learners with a state that has `net`.
+class SumsAtThresholds(NamedTuple):
+  """Over images."""
+  images: chex.Array  # []
+  right: chex.Array  # [T], answered rightly among all outputs.
+  kept: chex.Array  # [T, L], shares of the channels that an agent keeps.
+  neighbours: chex.Array  # [T, L - 1], products of the shares that neighbouring agents keep.
+
+
+def probes(classifier: Classifier, images: chex.Array, num_outputs: int,
+           thresholds: Sequence[float]) -> dict[str, types.Probe]:
+  """Builds the probes, of learners with a state that has `net`.
+
+  `sparsity` looks at what is kept under the threshold of inference; `thresholds`, if there are any,
+  at what that network does under others.
 
   Args:
     classifier: one with agents.
     images: [1, H, W, C'], of the shape that the network reads.
     num_outputs: O.
+    thresholds: [T] of the probability to be kept.
   """
+  net = jax.eval_shape(classifier.init, jax.random.PRNGKey(0), images)
+  _, height, width, channels = images.shape
+  geometry = sparsity.Geometry(
+      height, width, channels, base_channels=classifier.gates[1] // 2,
+      num_hidden=net.params["resnet/~/agent_0/~/squeeze"]["w"].shape[1], num_outputs=num_outputs)
+  built = {"sparsity": types.Probe(_look(classifier, num_outputs), lambda sums: report(sums, geometry))}
+  if thresholds:
+    built["thresholds"] = types.Probe(
+        _look_at_thresholds(classifier, thresholds),
+        lambda sums: report_thresholds(sums, thresholds, geometry))
+  return built
+
+
+def _look(classifier: Classifier, num_outputs: int):
 
   def look(state, images, labels, valid):
     _, decisions, _ = classifier.gated(state.net, images, is_training=False)
@@ -40,15 +68,31 @@ def probe(classifier: Classifier, images: chex.Array, num_outputs: int) -> types
     by_label = lambda values: jnp.einsum("no,nlc->olc", of_label, values)
     both = jnp.stack([decisions.kept, decisions.probabilities])
     shares = both.mean(axis=-1) * valid[:, None]
-    neighbours = (shares[..., :-1] * shares[..., 1:]).sum(axis=1)
-    return Sums(of_label.sum(axis=0), *map(by_label, both), neighbours)
+    return Sums(of_label.sum(axis=0), *map(by_label, both), _neighbours(shares).sum(axis=1))
 
-  net = jax.eval_shape(classifier.init, jax.random.PRNGKey(0), images)
-  _, height, width, channels = images.shape
-  geometry = sparsity.Geometry(
-      height, width, channels, base_channels=classifier.gates[1] // 2,
-      num_hidden=net.params["resnet/~/agent_0/~/squeeze"]["w"].shape[1], num_outputs=num_outputs)
-  return types.Probe(look, lambda sums: report(sums, geometry))
+  return look
+
+
+def _look_at_thresholds(classifier: Classifier, thresholds: Sequence[float]):
+
+  def look(state, images, labels, valid):
+
+    def at(threshold):
+      output, decisions, _ = classifier.gated(state.net, images, threshold, is_training=False)
+      right = (output.logits.argmax(axis=-1) == labels) & valid
+      shares = decisions.kept.mean(axis=-1) * valid[:, None]
+      return right.sum(), shares.sum(axis=0), _neighbours(shares).sum(axis=0)
+
+    # One after the other in one program: up to the first agent it is computed once.
+    found = [at(threshold) for threshold in thresholds]
+    return SumsAtThresholds(valid.sum(), *jax.tree.map(lambda *xs: jnp.stack(xs), *found))
+
+  return look
+
+
+def _neighbours(shares: chex.Array) -> chex.Array:
+  """Products of neighbouring agents' shares, [..., L] -> [..., L - 1]."""
+  return shares[..., :-1] * shares[..., 1:]
 
 
 def report(sums: Sums, geometry: sparsity.Geometry) -> dict[str, Any]:
@@ -61,12 +105,12 @@ def report(sums: Sums, geometry: sparsity.Geometry) -> dict[str, Any]:
   num_images = sums.images.sum(axis=-1)
   per_image = lambda x: np.asarray(x, np.float64) / num_images.reshape(-1, *[1] * (x.ndim - 1))
   dense = sparsity.dense_macs(geometry)
-  rest = dense.stem + dense.first_stage + dense.agents_at_inference + dense.head
-  keep_rate, macs = {}, {"dense": rest + sum(dense.gated), "dense_gated": sum(dense.gated)}
+  always = dense.always_at_inference
+  keep_rate, macs = {}, {"dense": always + sum(dense.gated), "dense_gated": sum(dense.gated)}
   for row, (name, kept) in enumerate({"thresholded": sums.kept, "drawn": sums.probability}.items()):
     keep_rate[name] = per_image(kept.sum(axis=1)).mean(axis=-1)
     gated = sparsity.gated_macs(dense, keep_rate[name], per_image(sums.neighbours[:, row]))
-    macs[name], macs[f"{name}_gated"] = rest + gated, gated
+    macs[name], macs[f"{name}_gated"] = always + gated, gated
   profiles = sparsity.profiles(sums.kept, sums.images)
   return {
       "keep_rate": keep_rate,
@@ -75,3 +119,19 @@ def report(sums: Sums, geometry: sparsity.Geometry) -> dict[str, Any]:
       "overlap": {"cosine": sparsity.cosine_overlap(profiles),
                   "jaccard": sparsity.jaccard_overlap(profiles)},
       "profiles": profiles.round(_DIGITS)}
+
+
+def report_thresholds(sums: SumsAtThresholds, thresholds: Sequence[float],
+                      geometry: sparsity.Geometry) -> dict[str, Any]:
+  """What `summary.json` says: but for `threshold` [T], every number is one for each member.
+
+  `accuracy`: [N, T], percent of all test images answered rightly among all outputs. `keep_rate`:
+  [N, T, L], share of the channels kept, by agent. `macs`: [N, T], of one image, at inference.
+  """
+  per_image = lambda x: np.asarray(x, np.float64) / sums.images.reshape(-1, *[1] * (x.ndim - 1))
+  dense = sparsity.dense_macs(geometry)
+  keep_rate = per_image(sums.kept)
+  return {
+      "threshold": list(thresholds), "accuracy": 100 * per_image(sums.right), "keep_rate": keep_rate,
+      "macs": dense.always_at_inference + sparsity.gated_macs(
+          dense, keep_rate, per_image(sums.neighbours))}

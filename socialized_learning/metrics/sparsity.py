@@ -36,6 +36,11 @@ class Macs(NamedTuple):
     """Of a pass in training, or of one at inference that does not take the mean first."""
     return self.stem + self.first_stage + sum(self.gated) + self.agents + self.head
 
+  @property
+  def always_at_inference(self) -> int:
+    """Of a pass at inference: what no mask can save."""
+    return self.stem + self.first_stage + self.agents_at_inference + self.head
+
 
 def dense_macs(geometry: Geometry) -> Macs:
   """Counts convolutions and linear layers of a network; normalisation and masks are left out."""

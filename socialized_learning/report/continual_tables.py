@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from socialized_learning.metrics import continual
 from socialized_learning.platform import progress
 
 _COLUMNS = {"final_average_accuracy": "average accuracy, %", "forgetting": "forgetting",
@@ -24,7 +25,18 @@ def print_results(summary: Mapping[str, Any]) -> None:
       f"{summary['method']} on {summary['stream']}{buffer} ({summary['data']['kind']}), "
       f"{len(summary['seeds'])} seeds, {summary['num_tasks']} tasks",
       ["network", "setting", *(_COLUMNS[name] for name in columns)], rows)
+  if "thresholds" in summary:
+    _print_thresholds(summary["thresholds"], summary["sparsity"]["macs"]["dense"])
   print_preset(summary["preset"])
+
+
+def _print_thresholds(found: Mapping[str, Any], dense: float) -> None:
+  """Prints what networks with agents do under other thresholds, a line for each."""
+  over_seeds = lambda values: [_cell(continual.summarise(each)) for each in np.asarray(values).T]
+  progress.print_table(
+      "other thresholds", ["threshold", "accuracy, %", "channels kept", "MACs, of the dense network"],
+      zip(map(str, found["threshold"]), over_seeds(found["accuracy"]),
+          over_seeds(np.mean(found["keep_rate"], axis=-1)), over_seeds(np.divide(found["macs"], dense))))
 
 
 def print_preset(preset: Mapping[str, Any]) -> None:

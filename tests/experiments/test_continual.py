@@ -140,7 +140,8 @@ def test_dynamos_leaves_what_its_agents_keep(line, tmp_path):
   folder = tmp_path / "run"
   # Past the warm-up of ten steps.
   result = _start(line, folder, "--config.training_steps=20", "--config.stream.num_tasks=2",
-                  "--config.network.width=2", sweep="dynamos,seq-mnist5k,500").wait()
+                  "--config.network.width=2", "--config.evaluation.thresholds=(0,0.5)",
+                  sweep="dynamos,seq-mnist5k,500").wait()
   assert result.status == 0 and not result.stderr, result
   assert "network.width=2, given (preset: 32)" in result.stdout
   summary = cli.summary(folder)
@@ -155,6 +156,11 @@ def test_dynamos_leaves_what_its_agents_keep(line, tmp_path):
   macs = found["macs"]
   assert macs["dense"] - macs["dense_gated"] < macs["thresholded"][0] < macs["dense"]
   assert (folder / "sparsity.png").read_bytes().startswith(b"\x89PNG")
+  other = summary["thresholds"]
+  assert other["threshold"] == [0, 0.5] and "other thresholds" in result.stdout
+  assert all(0 <= each <= 100 for each in other["accuracy"][0])
+  np.testing.assert_allclose(other["keep_rate"], [[[1] * 4, keep_rate[0]]])
+  np.testing.assert_allclose(other["macs"], [[macs["dense"], macs["thresholded"][0]]])
   rows = cli.lines(folder / "metrics.jsonl")
   assert rows[0]["label_loss"] >= 0 and 0 <= rows[0]["keep_rate"] <= 1
 
@@ -181,6 +187,9 @@ _WRONG = {
         ("--config.learner.warmup_epochs=1",), ("warmup_epochs=1", "give one")),
     "dynamos,seq-mnist5k,2000": (
         ("--config.learner.policy_penalty=200.0",), ("policy_penalty=200", "-200.0")),
+    "dynamos_sgd,seq-mnist5k": (
+        ("--config.evaluation.thresholds=(0.5,50)",), ("thresholds=(0.5, 50)", "from 0 to 1")),
+    "clser,seq-mnist5k,200": (("--config.evaluation.thresholds=(0.5,)",), ("clser has no agents",)),
     "dynamos,mnist5k-360,100": (("--config.network.kind=mlp",), ("trains agents", "gated_resnet")),
     "dynamos,mnist5k-360,200": (("--config.inference.mode=guess",), ("threshold, sample",)),
     "dynamos,mnist5k-360,500": (

@@ -34,7 +34,8 @@ def _make(name):
                         if method == name)
   values = presets.preset(name, stream, buffer or None) | {
       "buffer_size": 6, "replay_batch_size": 4, "memory_policy": "reservoir", "fidelity": "clean",
-      "average_filters": False, "num_tasks": 2, "batch_size": _BATCH, "num_epochs": 1}
+      "average_filters": False, "num_tasks": 2, "batch_size": _BATCH, "num_epochs": 1,
+      "thresholds": ()}
   return learners.make(name, _classifier(name), config_dict.ConfigDict(values), axis_name=None,
                        images=jnp.zeros((1, *_SHAPE)), num_outputs=_NUM_OUTPUTS)
 

@@ -24,7 +24,7 @@ from tests.learners.golden import summary
 _WEIGHTS = dict(logit_weight=0.2, label_weight=2.0, policy_logit_weight=0.3, policy_weight=0.5,
                 prototype_weight=0.3)
 _REST = dict(buffer_size=6, replay_batch_size=6, keep_ratio=0.7, policy_penalty=-500.0,
-             learning_rate=0.07, fidelity="clean", memory_policy="reservoir")
+             learning_rate=0.07, fidelity="clean", memory_policy="reservoir", thresholds=())
 _METRICS = {
     "cross_entropy": 2.025669, "policy_loss": -23.365641, "prototype_loss": 0.601032,
     "logit_loss": 0.280529, "policy_logit_loss": 0.076643, "label_loss": 1.702874,

@@ -1,4 +1,4 @@
-"""The probe of gated networks: what it adds up, and what it reports of that."""
+"""The probes of gated networks: what they add up, and what they report of that."""
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,16 @@ _KEPT = np.array([[16, 15, 16, 16], [15, 13, 13, 16], [14, 13, 15, 18], [13, 14,
                   [13, 14, 18, 19]])
 
 
-def test_sums_over_images():
-  probe = sparsity.probe(golden.classifier(), jnp.zeros((1, *golden.SHAPE)), 10)
+def _looked(name, thresholds):
+  """Sums over five of six golden images, and the probe that made them."""
+  probe = sparsity.probes(golden.classifier(), jnp.zeros((1, *golden.SHAPE)), 10, thresholds)[name]
   state = dynamos_sgd.State(golden.net(np.float32), jnp.int32(0))
-  valid = np.arange(6) < 5
-  sums = jax.device_get(jax.jit(probe.look)(
-      state, golden.images(0, dtype=np.float32), np.array(golden.LABELS), valid))
+  return jax.device_get(jax.jit(probe.look)(
+      state, golden.images(0, dtype=np.float32), np.array(golden.LABELS), np.arange(6) < 5)), probe
+
+
+def test_sums_over_images():
+  sums, _ = _looked("sparsity", ())
   assert sums.images.tolist() == [3, 0, 0, 0, 0, 0, 0, 1, 0, 1]  # Labels 0, 9, 7, 0, 0.
   np.testing.assert_array_equal(sums.kept.sum(axis=(0, 2)), _KEPT.sum(axis=0))
   np.testing.assert_array_equal(sums.kept[7].sum(axis=-1), _KEPT[2])
@@ -53,3 +57,33 @@ def test_report_by_hand():
   np.testing.assert_allclose(found["overlap"]["jaccard"][0], [[1, 0.5], [0.5, 1]])
   assert np.isnan(found["overlap"]["cosine"][1]).all()
   assert sparsity_figure.draw(found).startswith(b"\x89PNG")
+
+
+def test_other_thresholds():
+  """At 0 all is kept; at any other what a network with that threshold of inference keeps."""
+  thresholds = (0.0, 0.5, 0.8)
+  sums, probe = _looked("thresholds", thresholds)
+  found = probe.report(jax.tree.map(lambda x: x[None], sums))
+  assert found["threshold"] == list(thresholds) and sums.images == 5
+  images, labels = golden.images(0, dtype=np.float32)[:5], np.array(golden.LABELS)[:5]
+  kept, right = [], []
+  for threshold in thresholds:
+    output, decisions, _ = golden.classifier(threshold=threshold).gated(
+        golden.net(np.float32), images, is_training=False)
+    kept.append(decisions.kept.mean(axis=-1))
+    right.append(np.mean(output.logits.argmax(axis=-1) == labels))
+  np.testing.assert_allclose(found["keep_rate"], [np.mean(kept, axis=1)], rtol=1e-6)
+  np.testing.assert_allclose(found["keep_rate"][0, :2], [[1] * 4, _KEPT.mean(axis=0) / 32])
+  np.testing.assert_allclose(found["accuracy"], [100 * np.array(right)])
+
+  shares, neighbours = _KEPT / 32, _KEPT[:, :-1] * _KEPT[:, 1:] / 32**2
+  dense = metrics.dense_macs(metrics.Geometry(*golden.SHAPE, 16, 2, 10))
+  always = dense.stem + dense.first_stage + dense.agents_at_inference + dense.head
+  half = metrics.gated_macs(dense, shares.mean(axis=0), neighbours.mean(axis=0))
+  np.testing.assert_allclose(found["macs"][0, :2], [always + sum(dense.gated), always + half],
+                             rtol=1e-6)
+  assert found["macs"][0, 2] < always + half
+
+
+def test_no_thresholds_no_probe():
+  assert list(sparsity.probes(golden.classifier(), jnp.zeros((1, *golden.SHAPE)), 10, ())) == ["sparsity"]

@@ -18,6 +18,8 @@ def _summary(job):
         "keep_rate": {"thresholded": [[0.7, 0.9]] * 3, "drawn": [[0.6, 0.7]] * 3},
         "macs": {"dense": 200.0, "thresholded": [150.0, 160.0, 170.0]},
         "overlap": {"cosine": overlap, "jaccard": overlap}}
+    summary["thresholds"] = {"accuracy": [[70.0 + seed, 71.0, 72.0, 73.0, 74.0] for seed in _SEEDS],
+                             "macs": [[180.0, 170.0, 160.0, 150.0, 140.0 + seed] for seed in _SEEDS]}
   return summary
 
 
@@ -39,6 +41,10 @@ def test_page(made_up, tmp_path):
   assert ("| dynamos | 500 | 81.00 ± 0.58 | 10.00 ± 0.00 | 0.800 ± 0.000 | 0.650 ± 0.000 "
           "| 0.800 ± 0.029 | 1.5 |") in page
   assert "| sgd | - | 81.00 ± 0.58 | - | - | - | - | 1.5 |" in page  # Of mnist-360: no tasks.
+  start = page.index("| threshold | accuracy, %, 100 slots | MACs, 100 slots | accuracy, %, 200 slots "
+                     "| MACs, 200 slots | accuracy, %, 500 slots | MACs, 500 slots |")
+  assert page[start + 2].startswith("| 0.1 | 71.00 ± 0.58 | 0.900 ± 0.000 | 71.00 ± 0.58 |")
+  assert page[start + 6].endswith("| 74.00 ± 0.00 | 0.705 ± 0.003 |")
   overlap = page.index("Overlap of the channels that classes keep, cosine, `dynamos` with 2000 slots, "
                        "mean over seeds:")
   assert page[overlap + 4] == "| 0 | 1.00 | 0.60 |"
