@@ -3,7 +3,7 @@
 Shapes: `D` devices of this process, `K` updates that a call has room for.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import contextlib
 import functools
 import json
@@ -110,10 +110,9 @@ class FusedExperiment(experiment.AbstractExperiment):
       state.global_step += num_updates
       if any(_is_due(state.global_step, every, config) for every in _intervals(config)):
         interrupts.agree()
-        means.add(pending)
+        self._take_in(pending, means, state.global_step)
         self.steps_per_second = self._stopwatch.lap(sum(made for _, made, _ in pending))
         pending = []
-        check_state(state.global_step, devices.first(self._state))
         scalars = means.values() | self.counters()
         if _is_due(state.global_step, config.log_train_data_interval, config):
           means = RunningMeans()
@@ -122,9 +121,19 @@ class FusedExperiment(experiment.AbstractExperiment):
         for action in periodic_actions:
           action(time.time(), state.global_step, scalars)
         self._stopwatch.start()
-    means.add(pending)  # There are some if the user has asked to stop.
-    check_state(state.global_step, devices.first(self._state))
+    self._take_in(pending, means, state.global_step)  # There are some if the user has asked to stop.
     state.unlogged = means.to_json()
+
+  def _take_in(self, pending: list[tuple[int, int, Mapping[str, chex.Array]]], means: "RunningMeans",
+               step: int) -> None:
+    """Adds metrics to their means; raises NonFiniteError if one is not finite, or the state after them.
+
+    Metrics would tell of the state one update later, when it has perhaps been saved.
+    """
+    arrays = not_finite(devices.first(self._state))
+    means.add(pending, arrays)
+    if arrays:
+      raise NonFiniteError(step, f"a number of {arrays[0]}", "not finite")
 
   @functools.cached_property
   def data_fingerprint(self) -> str:
@@ -220,8 +229,13 @@ class RunningMeans:
         name: (np.asarray(total), np.asarray(count))
         for name, (total, count) in json.loads(earlier or "{}").items()}
 
-  def add(self, pending: list[tuple[int, int, Mapping[str, chex.Array]]]) -> None:
+  def add(self, pending: list[tuple[int, int, Mapping[str, chex.Array]]],
+          arrays: Sequence[str] = ()) -> None:
     """Takes in (first step, updates made, metrics [D, K, ...]) of several calls.
+
+    Args:
+      pending: these.
+      arrays: of the state after them, which are not finite.
 
     Raises:
       NonFiniteError: with the first step and metric that is not finite.
@@ -229,7 +243,7 @@ class RunningMeans:
     for first_step, made, metrics in pending:
       values = {name: np.asarray(x.addressable_shards[0].data)[0][:made].astype(np.float64)
                 for name, x in metrics.items()}
-      check_finite(first_step, values)
+      check_finite(first_step, values, arrays)
       for name, x in values.items():
         total, count = self._totals.get(name, (0.0, 0))
         there = ~np.isnan(x)
@@ -246,8 +260,15 @@ class RunningMeans:
                        for name, (total, count) in self._totals.items()})
 
 
-def check_finite(first_step: int, metrics: Mapping[str, np.ndarray]) -> None:
-  """Raises NonFiniteError at the first step [K, ...] with a metric that is NaN or infinite."""
+def check_finite(first_step: int, metrics: Mapping[str, np.ndarray], arrays: Sequence[str] = ()
+                ) -> None:
+  """Raises NonFiniteError at the first step [K, ...] with a metric that is NaN or infinite.
+
+  Args:
+    first_step: that of the first metrics.
+    metrics: [K, ...] by name.
+    arrays: of the state after them, which are not finite: the error names them.
+  """
   bad = {name: ~(np.isfinite(values) | (np.isnan(values) & (name in OCCASIONAL)))
          for name, values in metrics.items()}
   bad = {name: values.reshape(len(values), -1).any(axis=1) for name, values in bad.items()}
@@ -259,18 +280,14 @@ def check_finite(first_step: int, metrics: Mapping[str, np.ndarray]) -> None:
                            key=lambda n: (n != "loss", n))
     values = np.ravel(metrics[name][place])
     is_bad = np.isinf(values) if name in OCCASIONAL else ~np.isfinite(values)
-    raise NonFiniteError(first_step + place, name, float(values[is_bad][0]), others)
+    raise NonFiniteError(first_step + place, name, float(values[is_bad][0]), others, arrays)
 
 
-def check_state(step: int, state: Any) -> None:
-  """Raises NonFiniteError if an array of `state`, as it is after `step` updates, is not finite.
-
-  Metrics tell it one update later, when such a state has perhaps been saved.
-  """
-  for path, is_finite in jax.tree_util.tree_leaves_with_path(jax.device_get(_finite(state))):
-    if not is_finite:
-      name = jax.tree_util.keystr(path, simple=True, separator="/")
-      raise NonFiniteError(step, f"a number of {name}", "not finite")
+def not_finite(state: Any) -> list[str]:
+  """The arrays of `state` that hold a number that is NaN or infinite, as paths."""
+  return [jax.tree_util.keystr(path, simple=True, separator="/")
+          for path, is_finite in jax.tree_util.tree_leaves_with_path(jax.device_get(_finite(state)))
+          if not is_finite]
 
 
 @jax.jit

@@ -19,11 +19,14 @@ class NonFiniteError(Exception):
   The command line prints the message and exits with status 3.
   """
 
-  def __init__(self, step: int, metric: str, value: float | str, others: Sequence[str] = ()):
+  def __init__(self, step: int, metric: str, value: float | str, others: Sequence[str] = (),
+               arrays: Sequence[str] = ()):
+    """Says what was found; `others` are metrics, `arrays` those of the state that it led to."""
     too = f"{', '.join(others)} too; " if others else ""
+    more = f" and {len(arrays) - 1} more" if len(arrays) > 1 else ""
+    state = f"in the state then {arrays[0]}{more}; " if arrays else ""
     super().__init__(
-        f"{metric} is {value} at step {step}: {too}training stopped before this was saved; "
-        "checkpoints of earlier steps are good and kept (a smaller learning rate, or "
-        "max_grad_norm, may help)")
+        f"{metric} is {value} at step {step}: {too}{state}training stopped before this was saved; "
+        "checkpoints of earlier steps are good and kept (a smaller learning rate may help)")
     self.step = step
     self.metric = metric

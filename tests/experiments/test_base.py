@@ -122,8 +122,9 @@ def test_finite_numbers_pass():
 def test_running_means_stop_at_the_call_in_which_it_happens():
   means = base.RunningMeans()
   bad = _call(20, loss=[1., 1.], each=[[1., 1.], [1., _NAN]])
-  with pytest.raises(NonFiniteError, match="each is nan at step 21:"):
-    means.add([_call(18, loss=[1., 1.], each=[[1., 1.], [1., 1.]]), bad])
+  with pytest.raises(NonFiniteError,
+                     match="^each is nan at step 21: in the state then net/w and 1 more; "):
+    means.add([_call(18, loss=[1., 1.], each=[[1., 1.], [1., 1.]]), bad], ["net/w", "net/b"])
   assert means.values() == {"loss": 1.0, "each": [1.0, 1.0]}  # What was before.
 
 

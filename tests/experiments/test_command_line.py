@@ -294,7 +294,7 @@ def test_numbers_that_are_not_finite(line, tmp_path):
   options = _diverging(tmp_path / "run")
   result = line.run(*options)
   assert result.status == 3 and result.stderr.count("\n") == 1, result
-  told = re.match(r"error: \w+ is (nan|-?inf) at step (\d): ", result.stderr)
+  told = re.match(r"error: \w+ is (nan|-?inf) at step (\d): .*in the state then \S+/params/", result.stderr)
   saved = checkpoints.latest_step(tmp_path / "run")
   assert told and 2 <= saved == int(told[2]) // 2 * 2, result  # The step before it was saved.
   again = line.run(*options)
