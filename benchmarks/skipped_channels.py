@@ -48,11 +48,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _check_run(parser: measure.Parser, run: pathlib.Path) -> None:
   """Ends with status 2 and one line for what is not the folder of a run with agents."""
   try:
-    learner = json.loads((run / "config.json").read_text(encoding="utf-8")).get("learner", {})
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    learner, mode = config.get("learner", {}), config.get("inference", {}).get("mode")
   except (OSError, ValueError, AttributeError):
     parser.error(f"--run={run}: there is no config.json of a run")
   if "keep_ratio" not in learner:
     parser.error(f"--run={run}: a run without agents, name one of dynamos or dynamos_sgd")
+  if mode != "threshold":
+    parser.error(f"--run={run}: its agents decide anew in every pass, inference.mode={mode}; name one with "
+                 "threshold")
   if not (run / "checkpoints/latest").is_dir():
     parser.error(f"--run={run}: holds no checkpoint")
 
@@ -94,7 +98,7 @@ def _untrained(flags: argparse.Namespace) -> tuple[Any, Any, Iterator[tuple]]:
 
   config = config_dict.create(num_outputs=10, network=dict(
       kind="gated_resnet", width=flags.width, has_agents=True, bottleneck_ratio=16,
-      policy_temperature=0.15), inference=dict(mode="threshold", threshold=0.5))
+      policy_temperature=0.15, grey_as_colour=False), inference=dict(mode="threshold", threshold=0.5))
   random = np.random.default_rng(0)
   images = random.random((100, flags.size, flags.size, 1), np.float32)
   net = jax.jit(_make(config).init)(jax.random.PRNGKey(0), images[:1])
@@ -161,14 +165,13 @@ def _compare(config: Any, net: Any, what: str, images: Any, channels: Any, batch
   logits = [np.asarray(call(parts[0])) for call in calls]  # Compiles.
   paces = np.array([[pace(call) for call in calls] for _ in range(_REPEATS)])
   masked, compacted = paces.min(axis=0)
-  hidden = net.params["resnet/~/agent_0/~/squeeze"]["w"].shape[1]
-  geometry = sparsity.Geometry(*images.shape[1:], config.network.width, hidden, config.num_outputs)
+  stem, squeeze = (net.params[f"resnet/~/{name}"]["w"].shape for name in ("stem", "agent_0/~/squeeze"))
+  geometry = sparsity.Geometry(*images.shape[1:3], *stem[2:], squeeze[1], config.num_outputs)
   dense = sparsity.dense_macs(geometry)
-  rest = dense.stem + dense.first_stage + dense.agents_at_inference + dense.head
   shares = np.array([len(each) for each in channels]) / (2 * config.network.width)
-  left = rest + sparsity.gated_macs(dense, shares, shares[:-1] * shares[1:])
+  left = dense.always_at_inference + sparsity.gated_macs(dense, shares, shares[:-1] * shares[1:])
   return {"what": what, "batch": batch, "channels": [len(x) for x in channels]} | measure.rounded({
-      "share_of_macs": left / (rest + sum(dense.gated)), "share_of_time": compacted / masked,
+      "share_of_macs": left / (dense.always_at_inference + sum(dense.gated)), "share_of_time": compacted / masked,
       "milliseconds_masked": 1e3 * masked / len(parts),
       "largest_difference": np.abs(logits[0] - logits[1]).max()})
 

@@ -47,10 +47,12 @@ class Probes:
     self.reports: dict[str, dict[str, Any]] = {}  # By the name of the probe.
 
   def look(self, states: Any, world: dict[str, Any], planned: tuple[streams.Stream, ...]) -> None:
-    """Looks at all members, with leading axis [N], on all test sets."""
+    """Looks at all members, with leading axis [N], on all test sets: each image once."""
+    tests = planned[0].tests
+    tasks = range(len(tests.index))
     for name, probe in self._probes.items():
       sums = [self._look[name](states, world, *continual_world.test_set(planned, task)[:3])
-              for task in range(len(planned[0].tests.index))]
+              for task in (tasks if tests.nested is None else tasks[-1:])]
       self.reports[name] = probe.report(
           jax.tree.map(lambda *xs: np.sum(xs, axis=0), *jax.device_get(sums)))
 

@@ -8,17 +8,22 @@ import pytest
 from socialized_learning.learners import gating
 
 
+_BOTH = pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-9), (np.float32, 1e-5)])
+
+
 @pytest.fixture(autouse=True)
 def _float64():
   with jax.enable_x64(True):
     yield
 
 
-def test_rewards_by_hand():
-  kept = np.zeros((2, 2, 64))
+@_BOTH
+def test_rewards_by_hand(dtype, rtol):
+  kept = np.zeros((2, 2, 64), dtype)
   kept[:, 0, :48] = 1  # 0.75, and 0 of the second agent.
-  found = gating.rewards(kept, np.array([True, False]), 0.7, -500.0)
-  np.testing.assert_allclose(found, [[-0.0025, -0.49], [-1.25, -245.0]])
+  found = gating.rewards(jnp.asarray(kept), np.array([True, False]), 0.7, -500.0)
+  assert found.dtype == dtype
+  np.testing.assert_allclose(found, [[-0.0025, -0.49], [-1.25, -245.0]], rtol)
   assert not gating.rewards(np.ones((1, 4, 8)), np.array([False]), 1.0, -200.0).any()
 
 
@@ -46,15 +51,17 @@ _LABELS = np.array([0, 0, 1, 1, 1, 0])
 _ratio = jax.jit(jax.value_and_grad(lambda *args: gating.prototype_ratio(*args, None)))
 
 
+@_BOTH
 @pytest.mark.parametrize("counts, ratio", [
     ([1, 1, 1, 1, 0, 0], 0.2),  # (1 + 1) / (1 + 9)
     ([1, 1, 1, 0, 0, 0], (1 + 0.5) / (1 + 4.5)),
     ([1, 0, 1, 0, 0, 0], 0),  # Two are too few.
     ([0, 0, 1, 1, 1, 0], 1 + 0.5 + (50**2 + 48**2 + 49**2 + 48**2) / 2),  # One class alone.
 ])
-def test_prototype_ratio(counts, ratio):
-  found, grads = _ratio(_LOGITS, _LABELS, np.array(counts, bool))
-  np.testing.assert_allclose(found, ratio, rtol=1e-9)
+def test_prototype_ratio(counts, ratio, dtype, rtol):
+  found, grads = _ratio(_LOGITS.astype(dtype), _LABELS, np.array(counts, bool))
+  assert found.dtype == dtype
+  np.testing.assert_allclose(found, ratio, rtol)
   assert not grads[np.array(counts) == 0].any()
 
 
