@@ -20,7 +20,7 @@ from studies import runs
 
 _RECIPE = "socialized_learning/configs/continual_config.py"
 _SEEDS = 3
-_NETWORK = runs.options("config.network", dict(kind="gated_resnet", width=32))
+_NETWORK = runs.options("config.network", dict(kind="gated_resnet", width=32, grey_as_colour=True))
 
 
 class Stream(NamedTuple):

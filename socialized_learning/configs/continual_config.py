@@ -38,6 +38,7 @@ _GCIL = "gcil-cifar100"
 # Where a value of a preset stands if it is not one of the method's own, `learner`.
 _PLACES = {
     "batch_size": "batch_size", "num_epochs": "num_epochs", "width": "network.width",
+    "grey_as_colour": "network.grey_as_colour",
     "bottleneck_ratio": "network.bottleneck_ratio",
     "policy_temperature": "network.policy_temperature", "inference": "inference.mode",
     "inference_threshold": "inference.threshold"}
@@ -81,7 +82,7 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
   kind = "gated_resnet" if "width" in values else "mlp" if is_mnist else "resnet18"
   config.network = config_dict.create(
       kind=kind, hidden_sizes=(100, 100), width=64, has_agents="keep_ratio" in values,
-      bottleneck_ratio=16, policy_temperature=0.15)
+      bottleneck_ratio=16, policy_temperature=0.15, grey_as_colour=False)
   config.inference = config_dict.create(mode="threshold", threshold=0.5)
   config.data.name = source.name
   config.data.download = False

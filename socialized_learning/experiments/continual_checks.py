@@ -92,10 +92,15 @@ def _check_agents(config: config_dict.ConfigDict) -> None:
           "network.has_agents=True")
   require(trains_agents or not network.has_agents,
           f"network.has_agents=True: {config.method} does not train agents, use False")
+  require(network.kind == "gated_resnet" or not network.grey_as_colour,
+          f"network.grey_as_colour=True is for network.kind=gated_resnet: use False for {network.kind}")
   require(network.policy_temperature > 0,
           f"network.policy_temperature={network.policy_temperature}: must be above 0")
   require(0 <= inference.threshold <= 1,
           f"inference.threshold={inference.threshold}: a probability is from 0 to 1")
+  require(trains_agents or (inference.mode, inference.threshold) == ("threshold", 0.5),
+          f"inference.mode={inference.mode!r} and inference.threshold={inference.threshold} mean nothing "
+          f"for {config.method}, which has no agents: leave them at 'threshold' and 0.5")
   thresholds = tuple(config.evaluation.thresholds)
   require(trains_agents or not thresholds, f"evaluation.thresholds={thresholds}: {config.method} has no "
           "agents whose decisions have one, use ()")

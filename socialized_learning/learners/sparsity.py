@@ -47,11 +47,10 @@ def probes(classifier: Classifier, images: chex.Array, num_outputs: int,
     num_outputs: O.
     thresholds: [T] of the probability to be kept.
   """
-  net = jax.eval_shape(classifier.init, jax.random.PRNGKey(0), images)
-  _, height, width, channels = images.shape
-  geometry = sparsity.Geometry(
-      height, width, channels, base_channels=classifier.gates[1] // 2,
-      num_hidden=net.params["resnet/~/agent_0/~/squeeze"]["w"].shape[1], num_outputs=num_outputs)
+  params = jax.eval_shape(classifier.init, jax.random.PRNGKey(0), images).params
+  stem, squeeze = (params[f"resnet/~/{module}"]["w"].shape for module in ("stem", "agent_0/~/squeeze"))
+  geometry = sparsity.Geometry(*images.shape[1:3], image_channels=stem[2], base_channels=stem[3],
+                               num_hidden=squeeze[1], num_outputs=num_outputs)
   built = {"sparsity": types.Probe(_look(classifier, num_outputs), lambda sums: report(sums, geometry))}
   if thresholds:
     built["thresholds"] = types.Probe(

@@ -141,12 +141,21 @@ def test_channels_are_kept_with_their_probability():
 
 @pytest.mark.parametrize("outputs, has_agents, count", [
     (10, True, 187_578), (9, True, 187_513), (10, False, 170_410), (9, False, 170_345)])
-def test_published_sizes(outputs, has_agents, count):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_published_sizes(outputs, has_agents, count, channels):
   config = golden.CONFIG.copy_and_resolve_references()
-  config.update(width=32, has_agents=has_agents)
+  config.update(width=32, has_agents=has_agents, grey_as_colour=True)
   made = classifiers.make_classifier(config, outputs, inference=golden.INFERENCE)
-  net = jax.eval_shape(made.init, jax.random.PRNGKey(0), jnp.zeros((1, 28, 28, 3)))
+  net = jax.eval_shape(made.init, jax.random.PRNGKey(0), jnp.zeros((1, 28, 28, channels)))
   assert sum(leaf.size for leaf in jax.tree.leaves(net.params)) == count
+
+
+def test_a_grey_image_is_seen_as_three_equal_channels(run):
+  grey = golden.images(0)[..., :1]
+  shown = golden.classifier(grey_as_colour=True)
+  logits = jax.jit(lambda net: shown.apply(net, grey, is_training=False)[0].logits)(golden.net())
+  copied = run(golden.net(), np.repeat(grey, 3, axis=-1), 0.5, False)[0].logits
+  np.testing.assert_allclose(logits, copied, rtol=1e-9)
 
 
 def test_a_network_with_agents_is_not_trained_as_if_it_had_none():

@@ -23,6 +23,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 def test_network(sweep, kind, width, has_agents):
   network = continual_config.get_config(sweep).network
   assert (network.kind, network.width, network.has_agents) == (kind, width, has_agents)
+  assert network.grey_as_colour == (kind == "gated_resnet")
 
 
 def test_values_of_a_preset_stand_in_their_groups():

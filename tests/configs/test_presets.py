@@ -72,12 +72,12 @@ _OWN_KEYS = dict(
     clser=("consistency_weight", "stable_ema_rate", "stable_ema_decay", "plastic_ema_rate",
            "plastic_ema_decay"),
     mean_er=("consistency_weight", "ema_rate", "ema_decay"),
-    multi_scale=("logit_weight", "label_weight", "width"),
+    multi_scale=("logit_weight", "label_weight", "width", "grey_as_colour"),
 )
 _OWN_KEYS["synergy"] = (
     *_OWN_KEYS["mean_er"], "penalty_weight", "importance_decay", "importance_rate")
 _OWN_KEYS["dynamos_sgd"] = (
-    "width", "warmup_steps", "warmup_epochs", "keep_ratio", "policy_penalty", "policy_weight",
+    "width", "grey_as_colour", "warmup_steps", "warmup_epochs", "keep_ratio", "policy_penalty", "policy_weight",
     "prototype_weight", "policy_temperature", "bottleneck_ratio", "inference",
     "inference_threshold")
 _OWN_KEYS["dynamos"] = (
@@ -105,7 +105,7 @@ def test_whole_rows():
   row = presets.preset("dynamos", "seq-mnist", 500)
   assert row == dict(
       source="dynamos", ours=False, reason="", learning_rate=0.07, batch_size=10,
-      replay_batch_size=10, num_epochs=1, width=32, warmup_steps=10, warmup_epochs=0,
+      replay_batch_size=10, num_epochs=1, width=32, grey_as_colour=True, warmup_steps=10, warmup_epochs=0,
       keep_ratio=0.7, logit_weight=0.2, label_weight=2.0, policy_logit_weight=0.2,
       policy_penalty=-500.0, policy_weight=0.5, prototype_weight=0.3, policy_temperature=0.15, bottleneck_ratio=16, inference="threshold",
       inference_threshold=0.5)

@@ -197,6 +197,8 @@ _WRONG = {
         ("warm-up of 243 steps", "whole run of 243")),
     "multi_scale,seq-mnist5k,500": (
         ("--config.network.has_agents=True",), ("does not train agents",)),
+    "derpp,rot-mnist5k,200": (("--config.network.grey_as_colour=True",), ("gated_resnet", "mlp")),
+    "ewc_on,rot-mnist5k": (("--config.inference.threshold=0.9",), ("ewc_on", "has no agents")),
     "si,seq-mnist5k": (("--config.population.mapping=treasure",), ("auto, vmap, loop",)),
     "sgd,seq-mnist5k": (("--config.method=er",), ("method='er' in the recipe of 'sgd'",
                                                   ":er,seq-mnist5k")),

@@ -21,7 +21,7 @@ REPLAYED = 10  # Number of the first replayed image.
 
 
 CONFIG = config_dict.create(kind="gated_resnet", width=16, has_agents=True, bottleneck_ratio=16,
-                            policy_temperature=0.15)
+                            policy_temperature=0.15, grey_as_colour=False)
 INFERENCE = config_dict.create(mode="threshold", threshold=0.5)
 
 

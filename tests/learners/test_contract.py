@@ -18,7 +18,7 @@ _MLP = classifiers.make_classifier(
     config_dict.create(kind="mlp", hidden_sizes=(5,), width=1), _NUM_OUTPUTS)
 _GATED = classifiers.make_classifier(
     config_dict.create(kind="gated_resnet", width=2, has_agents=True, bottleneck_ratio=2,
-                       policy_temperature=0.15), _NUM_OUTPUTS,
+                       policy_temperature=0.15, grey_as_colour=False), _NUM_OUTPUTS,
     inference=config_dict.create(mode="threshold", threshold=0.5))
 _HAVE_AGENTS = ("dynamos", "dynamos_sgd")  # Convolutions: members in a loop take long to compile.
 _ALL = pytest.mark.parametrize("name", list(learners.LEARNERS))

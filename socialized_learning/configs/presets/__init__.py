@@ -33,6 +33,7 @@ Our keys and the flags of the original command lines:
 | temperature, weight_decay | softmax_temp, wd_reg | of LwF, the latter times sum theta^2 |
 | logit_weight, label_weight | alpha, beta | of DER and DER++, multi_scale, Dynamos |
 | width | nf | of Dynamos' network, as all that follows |
+| grey_as_colour | - | whether a grey image is shown with three equal channels, as all of theirs are |
 | warmup_steps, warmup_epochs | warmup | how long all channels are kept at first; 0 for not |
 | keep_ratio | keep-ratio | k |
 | policy_penalty | policy-penalty | g <= 0, multiplies the reward of a wrong image |

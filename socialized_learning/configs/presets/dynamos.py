@@ -5,7 +5,7 @@ the first ten steps of a stream of one epoch, the first ten epochs of the first 
 """
 
 _ALL = dict(
-    source="dynamos", learning_rate=0.07, width=32, keep_ratio=0.7,
+    source="dynamos", learning_rate=0.07, width=32, grey_as_colour=True, keep_ratio=0.7,
     # Not of the table but the defaults of the command line, which no row changes.
     policy_temperature=0.15, bottleneck_ratio=16, inference="threshold", inference_threshold=0.5)
 _SEQ_MNIST = _ALL | dict(
