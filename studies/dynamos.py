@@ -30,11 +30,16 @@ class Stream(NamedTuple):
   batch_size: int  # Of current and of replayed examples.
   er_slots: int  # The row of experience replay that is taken over.
   options: tuple[str, ...]  # The stream as Dynamos walks it.
+  changes: tuple[str, ...] = ()  # Options of all methods that differ from what was published.
+  note: str = ""  # What the page says of them.
 
 
 STREAMS = {
     "seq-mnist": Stream("class_il", (500, 1000, 2000), 10, 500,
-                        ("--config.stream.short_batch=keep",)),
+                        ("--config.stream.short_batch=keep",),
+                        ("--config.network.grey_as_colour=False",),
+                        "Images are shown with one channel, so that the first convolution learns at a "
+                        "third of the published pace (`network.grey_as_colour=False`)."),
     "mnist-360": Stream("general", (100, 200, 500), 16, 200,
                         ("--config.stream.mnist360_outputs=9",)),
 }
@@ -85,7 +90,7 @@ def job(stream: str, method: str, slots: int, data: str) -> runs.Job:
     given = (f"--config.evaluation.thresholds={_THRESHOLDS}",)
   return runs.Job(_name(stream, method, slots), None, (
       f"--config={_RECIPE}:{','.join(sweep)}", f"--config.population.size={_SEEDS}",
-      f"--config.data.dir={data}", "--config.log_train_data_interval=500", *given))
+      f"--config.data.dir={data}", "--config.log_train_data_interval=500", *given, *walk.changes))
 
 
 def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> str:
@@ -105,8 +110,10 @@ def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> 
   for stream in streams:
     found = {each: summaries[_name(stream, *each)] for each in combinations(stream)}
     setting = STREAMS[stream].setting
-    parts += ["", f"## {stream} ({setting.replace('_', '-')})", "", runs.table(
-        ["method", "slots", "accuracy, %", "forgetting", "keep rate", "drawn", "MACs", "hours"],
+    parts += ["", f"## {stream} ({setting.replace('_', '-')})", ""]
+    parts += [STREAMS[stream].note, ""] if STREAMS[stream].note else []
+    parts += [runs.table(
+        ["method", "slots", "accuracy, %", "of each seed", "forgetting", "keep rate", "drawn", "MACs", "hours"],
         [_row(*each, summary, setting) for each, summary in found.items()])]
     parts += _other_thresholds({slots: found["dynamos", slots] for slots in STREAMS[stream].slots})
     parts += _overlap(found["dynamos", STREAMS[stream].slots[-1]], STREAMS[stream].slots[-1])
@@ -119,8 +126,10 @@ def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> 
 
 def _row(method: str, slots: int, summary: Mapping[str, Any], setting: str) -> list[str]:
   numbers = summary["heads"]["working"][setting]
-  row = [method, str(slots or "-"), *(runs.mean_and_error(numbers[name], digits=2)
-                                      for name in ("final_average_accuracy", "forgetting"))]
+  accuracy = numbers["final_average_accuracy"]
+  row = [method, str(slots or "-"), runs.mean_and_error(accuracy, digits=2),
+         ", ".join(f"{of_one:.1f}" for of_one in accuracy),
+         runs.mean_and_error(numbers["forgetting"], digits=2)]
   found = summary.get("sparsity")
   if found is None:
     row += ["-"] * 3
