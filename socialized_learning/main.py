@@ -14,6 +14,7 @@ import traceback
 from absl import flags
 from ml_collections import config_flags
 
+from socialized_learning.platform import output
 from socialized_learning.platform import startup
 from socialized_learning.platform.errors import NonFiniteError
 from socialized_learning.platform.errors import UserError
@@ -69,9 +70,10 @@ def main(argv: list[str]) -> int:
 def _parse(argv: list[str]) -> None:
   """Parses the flags; raises UserError with one line for whatever is wrong with them."""
   _check_recipe(argv)
-  if any(re.match(r"--?config\.experiment(=|$)", argument) for argument in argv):
-    raise UserError("config.experiment belongs to the recipe, with all the values that it has for it: "
-                    "name another --config instead")
+  for argument in argv:
+    if of_recipe := re.match(r"--?config\.(experiment|sweep|preset(_values)?)(?=[.=]|$)", argument):
+      raise UserError(f"config.{of_recipe[1]} belongs to the recipe, with all the values that it has for "
+                      "it: name another --config=FILE:SWEEP instead")
   try:
     rest = flags.FLAGS(argv)
     config = _CONFIG.value
@@ -127,6 +129,7 @@ def _end(status: int) -> None:
 
 
 if __name__ == "__main__":
+  output.outlive_readers()
   try:
     _end(main(sys.argv))
   except Exception:  # A defect of this program.

@@ -17,8 +17,8 @@ can be changed one by one: `--config.learner.learning_rate=0.1`, `--config.num_e
 | gcil-cifar100-unif, gcil-cifar100-longtail | 20 phases of random classes | CIFAR-100 |
 
 `dynamos`, `dynamos_sgd` and `multi_scale` train the network they were published on, all others an
-MLP (MNIST) or a ResNet-18; `--config.network.kind=gated_resnet --config.network.width=32` gives them
-the former, without its agents.
+MLP (MNIST) or a ResNet-18; `--config.network.kind=gated_resnet --config.network.width=32
+--config.network.grey_as_colour=True` gives them the former, without its agents.
 """
 
 from collections.abc import Mapping

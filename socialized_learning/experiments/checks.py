@@ -15,7 +15,7 @@ from socialized_learning.population import optimisers
 _INTERVAL_TYPES = ("interval_type", "checkpoint_interval_type", "logging_interval_type")
 _WITHOUT_EFFECT = ("log_all_train_data", "log_all_hosts", "eval_initial_weights", "one_off_evaluate",
                    "train_checkpoint_all_hosts", "random_mode_train", "random_mode_eval")
-_COUNTS = ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
+_COUNTS = ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval", "log_tensors_interval",
            "save_checkpoint_interval", "max_checkpoints_to_keep")
 
 
@@ -42,7 +42,7 @@ def check_run(config: config_dict.ConfigDict) -> None:
   """Raises UserError for values that no run can have, of the settings all recipes share."""
   check_at_least_1(config, _COUNTS)
   check_not_negative(config, ("random_seed",))
-  for path, most in (("training_steps", 2**31 - 1), ("random_seed", 2**63 - 1)):
+  for path, most in (("training_steps", 2**31 - 1), ("random_seed", 2**32 - 1)):
     require(at(config, path) <= most, f"{path}={at(config, path)}: must be at most {most}")
   for key in _INTERVAL_TYPES:
     require(config[key] in ("steps", None),

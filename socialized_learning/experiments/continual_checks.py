@@ -53,6 +53,9 @@ def check_config(config: config_dict.ConfigDict) -> None:
   require(not is_general or config.method not in _NEEDS_BORDERS,
           f"method={config.method!r} acts at the end of a task, and {config.stream.name} has none: "
           "choose another method or stream")
+  has_memory = len(config.sweep.split(",")) == 3
+  require(has_memory or not config.learner.buffer_size, f"learner.buffer_size={config.learner.buffer_size}: "
+          f"{config.method} has no memory, leave it at 0")
   _check_agents(config)
   if "replay_batch_size" in config.learner:
     checks.check_at_least_1(config, ("learner.replay_batch_size",))

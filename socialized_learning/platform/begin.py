@@ -37,7 +37,7 @@ def begin(config: config_dict.ConfigDict, workdir: str | None, mode: str
   """
   # Nobody writes before all have read what lies in the folder, and want the same.
   experiment_class, config = _together(
-      lambda: _resolved(config, workdir, mode), lambda resolved: _plan(resolved[1]))
+      lambda: _resolved(config, workdir, mode), lambda resolved: _plan(resolved[1], mode))
   folder = _together(lambda: _open_folder(config, workdir, mode),
                      lambda opened: str(checkpoints.latest_step(opened.path)))
   # What process 0 has written by now all must see.
@@ -69,11 +69,11 @@ def _resolved(config: config_dict.ConfigDict, workdir: str | None, mode: str
   return experiment_class, config
 
 
-def _plan(config: config_dict.ConfigDict) -> str:
+def _plan(config: config_dict.ConfigDict, mode: str) -> str:
   """All that several processes must have in common: not where each finds its data."""
   common_ = run_folder.to_json(config)
   del common_["distributed"]["process_id"], common_["data"]["dir"]
-  return json.dumps(common_, sort_keys=True)
+  return json.dumps([mode, common_], sort_keys=True)
 
 
 def _not_seen(folder: run_folder.RunFolder) -> UserError | None:
@@ -126,7 +126,7 @@ def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
   is_chief = jax.process_index() == 0
   _check_content(folder)
   if mode != "eval":
-    _check_progress(folder, config)
+    _check_progress(folder, config, _stored_config(workdir))
     if is_chief:
       folder.lock()
   folder.record_config(config.to_dict(), common.FREE_KEYS, write=is_chief)
@@ -143,13 +143,16 @@ def _check_content(folder: run_folder.RunFolder) -> None:
                     "a new --workdir")
 
 
-def _check_progress(folder: run_folder.RunFolder, config: config_dict.ConfigDict) -> None:
+def _check_progress(folder: run_folder.RunFolder, config: config_dict.ConfigDict,
+                    stored: dict[str, Any] | None) -> None:
   """Raises UserError for a run that is further than this one would go, or has lost what it was."""
   latest = checkpoints.latest_step(folder.path)
   if latest is not None and latest > config.training_steps:
     raise UserError(f"training_steps={config.training_steps}: the run in {folder.path} has made {latest} "
                     "already, use as many or more")
   logged = max((row["step"] for row in writers.read_metrics(folder)), default=0)
-  if latest is None and logged > config.save_checkpoint_interval:
+  # What was begun may have been saved less often than is wanted now.
+  first_save = max(each.get("save_checkpoint_interval", 0) for each in (config.to_dict(), stored or {}))
+  if latest is None and logged > first_save:
     raise UserError(f"{folder.path} holds metrics up to step {logged}, but no checkpoint: restore it, "
                     "or use a new --workdir")

@@ -54,9 +54,9 @@ class RunFolder:
       try:
         path.mkdir(parents=True)
         return cls.open(path)
-      except FileExistsError:
-        continue  # Another run started in the same second.
       except OSError as error:
+        if isinstance(error, FileExistsError) and path.exists():
+          continue  # Another run started in the same second.
         raise UserError(f"cannot create {path}: {error.strerror}") from error
 
   @classmethod

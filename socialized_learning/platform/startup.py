@@ -121,5 +121,6 @@ def find_devices() -> None:
 
   try:
     jax.devices()
-  except RuntimeError as error:
-    raise UserError(f"no device to compute on, JAX says: {str(error).splitlines()[0]}") from error
+  except (AssertionError, RuntimeError) as error:
+    said = str(error) or f"it knows no {os.environ.get('JAX_PLATFORMS', 'such kind')}"
+    raise UserError(f"no device to compute on, JAX says: {said.splitlines()[0]}") from error

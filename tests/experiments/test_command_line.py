@@ -9,9 +9,11 @@ import socket
 import numpy as np
 import pytest
 
+from socialized_learning.configs import lewis_config
 from socialized_learning.platform import begin
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import run_folder
+from socialized_learning.platform.errors import UserError
 from tests.experiments import cli
 from tests.platform import toy
 
@@ -190,6 +192,20 @@ def test_a_folder_that_only_one_process_sees(tmp_path, monkeypatch):
   assert "give a --workdir that all processes see" in str(begin._not_seen(folder))
   folder.write_json("config.json", {})
   assert begin._not_seen(folder) is None
+
+
+def test_processes_of_different_modes_differ():
+  config = lewis_config.get_config("debug")
+  assert begin._plan(config, "train") == begin._plan(config, "train") != begin._plan(config, "eval")
+
+
+def test_a_run_that_was_never_saved_may_be_saved_more_often(tmp_path):
+  folder, config = run_folder.RunFolder.open(tmp_path), lewis_config.get_config("debug")
+  folder.write_jsonl("metrics.jsonl", [{"step": 5, "split": "train"}])
+  config.save_checkpoint_interval = 2
+  begin._check_progress(folder, config, {"save_checkpoint_interval": 10})
+  with pytest.raises(UserError, match="up to step 5, but no checkpoint"):
+    begin._check_progress(folder, config, {"save_checkpoint_interval": 4})
 
 
 def test_finished_run_is_evaluated_again(line, whole, tmp_path):

@@ -200,6 +200,7 @@ _WRONG = {
     "derpp,rot-mnist5k,200": (("--config.network.grey_as_colour=True",), ("gated_resnet", "mlp")),
     "ewc_on,rot-mnist5k": (("--config.inference.threshold=0.9",), ("ewc_on", "has no agents")),
     "si,seq-mnist5k": (("--config.population.mapping=treasure",), ("auto, vmap, loop",)),
+    "joint,rot-mnist5k": (("--config.learner.buffer_size=500",), ("joint has no memory",)),
     "sgd,seq-mnist5k": (("--config.method=er",), ("method='er' in the recipe of 'sgd'",
                                                   ":er,seq-mnist5k")),
     "agem,rot-mnist5k,200": (("--config.learner.buffer_size=10",), ("20 tasks", "at least 20")),

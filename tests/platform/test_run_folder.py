@@ -43,6 +43,9 @@ def test_unusable_folders(tmp_path):
     RunFolder.open(file / "run")
   with pytest.raises(UserError, match="cannot create .*: Not a directory"):
     RunFolder.fresh("x", file)
+  (tmp_path / "runs").symlink_to(tmp_path / "unmounted")
+  with pytest.raises(UserError, match="cannot create"):
+    RunFolder.fresh("x", tmp_path / "runs")
   with pytest.raises(UserError, match="there is no run folder"):
     RunFolder.open(tmp_path / "gone", create=False)
   assert not (tmp_path / "gone").exists()
