@@ -9,7 +9,6 @@ from ml_collections import config_dict
 import numpy as np
 
 from socialized_learning.experiments.checks import require
-from socialized_learning.platform import checkpoint_format
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import run_folder
 from socialized_learning.platform.errors import UserError
@@ -112,7 +111,7 @@ def _step(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None) -> i
       stored.get("speaker_checkpoint"), stored.get("speaker_series")):
     step = stored.get("speaker_step")
   if step is None:
-    step = checkpoint_format.latest_step(path, series)
+    step = checkpoints.latest_step(path, series)
   return checkpoints.read_info(path, series, step)["step"]
 
 

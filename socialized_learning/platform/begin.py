@@ -40,6 +40,7 @@ def begin(config: config_dict.ConfigDict, workdir: str | None, mode: str
       lambda: _resolved(config, workdir, mode), lambda resolved: _plan(resolved[1], mode))
   folder = _together(lambda: _open_folder(config, workdir, mode),
                      lambda opened: str(checkpoints.latest_step(opened.path)))
+  _together(lambda: _claim(folder, config, mode), lambda _: "")
   # What process 0 has written by now all must see.
   agreement.agree(_not_seen(folder), "")
   return experiment_class, config, folder
@@ -123,14 +124,18 @@ def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
     folder = run_folder.RunFolder.open(os.path.expanduser(workdir))
   else:
     folder = run_folder.RunFolder.fresh(f"{config.experiment}-{config.sweep}")
-  is_chief = jax.process_index() == 0
   _check_content(folder)
   if mode != "eval":
     _check_progress(folder, config, _stored_config(workdir))
-    if is_chief:
-      folder.lock()
-  folder.record_config(config.to_dict(), common.FREE_KEYS, write=is_chief)
+  folder.record_config(config.to_dict(), common.FREE_KEYS, write=False)
   return folder
+
+
+def _claim(folder: run_folder.RunFolder, config: config_dict.ConfigDict, mode: str) -> None:
+  """Makes the folder this run's, if it is to be trained: nobody else trains there, config.json is its."""
+  if mode != "eval" and jax.process_index() == 0:
+    folder.lock()
+    folder.record_config(config.to_dict(), common.FREE_KEYS)
 
 
 def _check_content(folder: run_folder.RunFolder) -> None:

@@ -95,10 +95,13 @@ class RunFolder:
     """Keeps other programs from training in this folder, until this one ends, however it does.
 
     Raises:
-      UserError: another one is training here.
+      UserError: another one is training here, or there can be no lock.
     """
     try:
       self._lock = open(self.path / ".lock", "ab")
+    except OSError as error:
+      raise UserError(f"cannot write {self.path / '.lock'}: {error.strerror}") from error
+    try:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
       raise UserError(f"another program is training in {self.path}: let it end, or use another "
