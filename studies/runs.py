@@ -89,6 +89,9 @@ def complete(flags: argparse.Namespace, jobs: Sequence[Job],
   except RunFailed as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
+  except KeyboardInterrupt:
+    print("stopped; the same command goes on", file=sys.stderr)
+    return 130
   for name, path in (pictures or {}).items():
     shutil.copyfile(flags.runs / path, flags.page.with_name(name))
   flags.page.write_text(page(summaries), encoding="utf-8")
@@ -124,13 +127,12 @@ def _cores() -> list[int]:
 
 
 def _run(job: Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[int]]") -> dict[str, Any]:
-  summary = folder / job.name / "summary.json"
-  if _is_done(summary, job.steps):
-    return json.loads(summary.read_text())
+  if done := finished(folder / job.name, job.steps):
+    return done
   cores, log = shares.get(), folder / f"{job.name}.log"
   try:
     with open(log, "w", encoding="utf-8") as file:
-      done = subprocess.run(
+      ended = subprocess.run(
           [sys.executable, "-m", "socialized_learning.main", *job.options,
            *([f"--config.training_steps={job.steps}"] if job.steps else []),
            f"--workdir={folder / job.name}"],
@@ -138,10 +140,11 @@ def _run(job: Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[int]]") 
           preexec_fn=functools.partial(_pin, cores))
   finally:
     shares.put(cores)
-  if done.returncode:
-    raise RunFailed(f"{job.name} ended with status {done.returncode}, see {log}")
+  summary = finished(folder / job.name, job.steps)
+  if ended.returncode or summary is None:
+    raise RunFailed(f"{job.name} ended with status {ended.returncode}, see {log}")
   print(f"done: {job.name}", flush=True)
-  return json.loads(summary.read_text())
+  return summary
 
 
 def _pin(cores: set[int]) -> None:
@@ -150,8 +153,14 @@ def _pin(cores: set[int]) -> None:
     os.sched_setaffinity(0, cores)
 
 
-def _is_done(summary: pathlib.Path, steps: int | None) -> bool:
-  return summary.exists() and steps in (None, json.loads(summary.read_text())["step"])
+def finished(run: pathlib.Path, steps: int | None) -> dict[str, Any] | None:
+  """The summary in the folder of a run that has made all its steps; `steps` None: of its recipe."""
+  try:
+    summary, config = (json.loads((run / name).read_text(encoding="utf-8"))
+                       for name in ("summary.json", "config.json"))
+    return summary if summary["step"] == (steps or config["training_steps"]) else None
+  except (OSError, ValueError, KeyError, TypeError):  # Not there, or damaged: the run makes it anew.
+    return None
 
 
 def mean_and_error(values: Sequence[float], *, digits: int = 3, scale: float = 1.0) -> str:
