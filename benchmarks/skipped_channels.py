@@ -171,7 +171,7 @@ def _compare(config: Any, net: Any, what: str, images: Any, channels: Any, batch
   shares = np.array([len(each) for each in channels]) / (2 * config.network.width)
   left = dense.always_at_inference + sparsity.gated_macs(dense, shares, shares[:-1] * shares[1:])
   return {"what": what, "batch": batch, "channels": [len(x) for x in channels]} | measure.rounded({
-      "share_of_macs": left / (dense.always_at_inference + sum(dense.gated)), "share_of_time": compacted / masked,
+      "share_of_macs": left / dense.total_at_inference, "share_of_time": compacted / masked,
       "milliseconds_masked": 1e3 * masked / len(parts),
       "largest_difference": np.abs(logits[0] - logits[1]).max()})
 

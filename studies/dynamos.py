@@ -113,7 +113,8 @@ def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> 
     parts += ["", f"## {stream} ({setting.replace('_', '-')})", ""]
     parts += [STREAMS[stream].note, ""] if STREAMS[stream].note else []
     parts += [runs.table(
-        ["method", "slots", "accuracy, %", "of each seed", "forgetting", "keep rate", "drawn", "MACs", "hours"],
+        ["method", "slots", "accuracy, %", "of each seed", "forgetting", "keep rate", "drawn", "MACs",
+         "hours"],
         [_row(*each, summary, setting) for each, summary in found.items()])]
     parts += _other_thresholds({slots: found["dynamos", slots] for slots in STREAMS[stream].slots})
     parts += _overlap(found["dynamos", STREAMS[stream].slots[-1]], STREAMS[stream].slots[-1])

@@ -104,12 +104,11 @@ def report(sums: Sums, geometry: sparsity.Geometry) -> dict[str, Any]:
   num_images = sums.images.sum(axis=-1)
   per_image = lambda x: np.asarray(x, np.float64) / num_images.reshape(-1, *[1] * (x.ndim - 1))
   dense = sparsity.dense_macs(geometry)
-  always = dense.always_at_inference
-  keep_rate, macs = {}, {"dense": always + sum(dense.gated), "dense_gated": sum(dense.gated)}
+  keep_rate, macs = {}, {"dense": dense.total_at_inference, "dense_gated": sum(dense.gated)}
   for row, (name, kept) in enumerate({"thresholded": sums.kept, "drawn": sums.probability}.items()):
     keep_rate[name] = per_image(kept.sum(axis=1)).mean(axis=-1)
     gated = sparsity.gated_macs(dense, keep_rate[name], per_image(sums.neighbours[:, row]))
-    macs[name], macs[f"{name}_gated"] = always + gated, gated
+    macs[name], macs[f"{name}_gated"] = dense.always_at_inference + gated, gated
   profiles = sparsity.profiles(sums.kept, sums.images)
   return {
       "keep_rate": keep_rate,

@@ -41,6 +41,11 @@ class Macs(NamedTuple):
     """Of a pass at inference: what no mask can save."""
     return self.stem + self.first_stage + self.agents_at_inference + self.head
 
+  @property
+  def total_at_inference(self) -> int:
+    """Of a pass at inference that drops nothing."""
+    return self.always_at_inference + sum(self.gated)
+
 
 def dense_macs(geometry: Geometry) -> Macs:
   """Counts convolutions and linear layers of a network; normalisation and masks are left out."""

@@ -77,8 +77,8 @@ _OWN_KEYS = dict(
 _OWN_KEYS["synergy"] = (
     *_OWN_KEYS["mean_er"], "penalty_weight", "importance_decay", "importance_rate")
 _OWN_KEYS["dynamos_sgd"] = (
-    "width", "grey_as_colour", "warmup_steps", "warmup_epochs", "keep_ratio", "policy_penalty", "policy_weight",
-    "prototype_weight", "policy_temperature", "bottleneck_ratio", "inference",
+    "width", "grey_as_colour", "warmup_steps", "warmup_epochs", "keep_ratio", "policy_penalty",
+    "policy_weight", "prototype_weight", "policy_temperature", "bottleneck_ratio", "inference",
     "inference_threshold")
 _OWN_KEYS["dynamos"] = (
     *_OWN_KEYS["dynamos_sgd"], "logit_weight", "label_weight", "policy_logit_weight")
@@ -107,8 +107,8 @@ def test_whole_rows():
       source="dynamos", ours=False, reason="", learning_rate=0.07, batch_size=10,
       replay_batch_size=10, num_epochs=1, width=32, grey_as_colour=True, warmup_steps=10, warmup_epochs=0,
       keep_ratio=0.7, logit_weight=0.2, label_weight=2.0, policy_logit_weight=0.2,
-      policy_penalty=-500.0, policy_weight=0.5, prototype_weight=0.3, policy_temperature=0.15, bottleneck_ratio=16, inference="threshold",
-      inference_threshold=0.5)
+      policy_penalty=-500.0, policy_weight=0.5, prototype_weight=0.3,
+      policy_temperature=0.15, bottleneck_ratio=16, inference="threshold", inference_threshold=0.5)
 
 
 def _is_other_data(stream):
