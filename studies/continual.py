@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pathlib
 from typing import Any
 
+from studies import records
 from studies import runs
 
 SEEDS = 5
@@ -36,15 +37,15 @@ def name(stream: str, method: str, slots: int, variant: str = "") -> str:
 
 
 def job(flags: argparse.Namespace, stream: str, method: str, slots: int, variant: str = "",
-        options: Sequence[str] = (), seeds: int = SEEDS) -> runs.Job:
+        options: Sequence[str] = (), seeds: int = SEEDS) -> records.Job:
   """A run of all seeds at once; a variant has options of its own."""
   sweep = ",".join([method, stream, *([str(slots)] if slots else [])])
-  return runs.Job(name(stream, method, slots, variant), flags.steps, (
+  return records.Job(name(stream, method, slots, variant), flags.steps, (
       f"--config={_RECIPE}:{sweep}", f"--config.population.size={seeds}",
       f"--config.data.dir={flags.data}", "--config.log_train_data_interval=1000", *options))
 
 
-def complete(flags: argparse.Namespace, jobs: Sequence[runs.Job],
+def complete(flags: argparse.Namespace, jobs: Sequence[records.Job],
              page: Callable[[Sequence[str], Summaries], str]) -> int:
   """Makes what is missing, then the page of (streams, summaries); returns the exit status."""
   return runs.complete(flags, jobs, lambda summaries: page(flags.streams, summaries))

@@ -1,13 +1,13 @@
 """What switching channels off does to continual learning: makes docs/results/dynamos.md.
 
   python -m studies.dynamos --data=DIR [--streams=seq-mnist,mnist-360] [--runs=runs/study_dynamos]
-    [--processes=2] [--page=docs/results/dynamos.md]
+    [--processes=2] [--page=docs/results/dynamos.md] [--show]
 
 DIR holds MNIST in any format (`data.sources`). Dynamos with every published memory beside the same
 without a memory, without agents (multi-scale replay), experience replay and fine-tuning, all on the
 same network with the same learning rate and batches. Every run is three seeds at once. What is
-there already is not run again; the page shows what there is, and says what is not. Cost: about
-seven hours on 2 cores, half of it seq-mnist.
+there already is not run again. The page shows what there is of all streams and says what is not;
+with `--show` nothing is run. Cost: about seven hours on 2 cores, half of it seq-mnist.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from studies import records
 from studies import runs
 
 _RECIPE = "socialized_learning/configs/continual_config.py"
@@ -30,16 +31,11 @@ class Stream(NamedTuple):
   batch_size: int  # Of current and of replayed examples.
   er_slots: int  # The row of experience replay that is taken over.
   options: tuple[str, ...]  # The stream as Dynamos walks it.
-  changes: tuple[str, ...] = ()  # Options of all methods that differ from what was published.
-  note: str = ""  # What the page says of them.
 
 
 STREAMS = {
     "seq-mnist": Stream("class_il", (500, 1000, 2000), 10, 500,
-                        ("--config.stream.short_batch=keep",),
-                        ("--config.network.grey_as_colour=False",),
-                        "Images are shown with one channel, so that the first convolution learns at a "
-                        "third of the published pace (`network.grey_as_colour=False`)."),
+                        ("--config.stream.short_batch=keep",)),
     "mnist-360": Stream("general", (100, 200, 500), 16, 200,
                         ("--config.stream.mnist360_outputs=9",)),
 }
@@ -52,13 +48,13 @@ def main(arguments: Sequence[str]) -> int:
   """Makes what is missing, then the page; returns the exit status."""
   parser = runs.parser("dynamos", __doc__)
   parser.add_argument("--data", required=True, help="folder that holds MNIST")
+  parser.add_argument("--show", action="store_true", help="run nothing, show what there is")
   flags = runs.parse(parser, arguments, streams=STREAMS)
-  jobs = [job(stream, method, slots, flags.data)
-          for stream in flags.streams for method, slots in combinations(stream)]
-  return runs.complete(
-      flags, jobs, lambda summaries: page(flags.streams, summaries),
-      {_picture(stream): f"{_name(stream, 'dynamos', STREAMS[stream].slots[-1])}/sparsity.png"
-       for stream in flags.streams})
+  jobs = {stream: [job(stream, *each, flags.data) for each in combinations(stream)]
+          for stream in STREAMS}
+  wanted = [] if flags.show else flags.streams
+  return runs.complete(flags, [each for stream in wanted for each in jobs[stream]], page,
+                       shown=[each for of_one in jobs.values() for each in of_one])
 
 
 def _picture(stream: str) -> str:
@@ -75,7 +71,7 @@ def _name(stream: str, method: str, slots: int) -> str:
   return f"{stream}-{method}-{slots}"
 
 
-def job(stream: str, method: str, slots: int, data: str) -> runs.Job:
+def job(stream: str, method: str, slots: int, data: str) -> records.Job:
   """One run: the preset, or what comes nearest to it with the values of Dynamos."""
   walk = STREAMS[stream]
   sweep, given = [method, stream, *([str(slots)] if slots else [])], ()
@@ -88,16 +84,19 @@ def job(stream: str, method: str, slots: int, data: str) -> runs.Job:
              *runs.options("config.learner", learner))
   elif method == "dynamos":
     given = (f"--config.evaluation.thresholds={_THRESHOLDS}",)
-  return runs.Job(_name(stream, method, slots), None, (
+  pictured = (method, slots) == ("dynamos", walk.slots[-1])
+  return records.Job(_name(stream, method, slots), None, (
       f"--config={_RECIPE}:{','.join(sweep)}", f"--config.population.size={_SEEDS}",
-      f"--config.data.dir={data}", "--config.log_train_data_interval=500", *given, *walk.changes))
+      f"--config.data.dir={data}", "--config.log_train_data_interval=500", *given),
+                     {"sparsity.png": _picture(stream)} if pictured else {})
 
 
-def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> str:
-  """The page in Markdown."""
+def page(summaries: Mapping[str, Mapping[str, Any]]) -> str:
+  """The page in Markdown of those runs that are done."""
   parts = [
       "# Dynamos: dynamic sparsity on MNIST", "",
-      "Made by `python -m studies.dynamos`; every number is read from the folders of its runs.", "",
+      "Made by `python -m studies.dynamos` from what its runs left, which is kept in [dynamos/](dynamos).",
+      "",
       f"Real MNIST, all 60,000 and 10,000 images. Mean ± standard error over {_SEEDS} seeds, each "
       "with its own start and order; clean fidelity. **All methods train the network of Dynamos** "
       f"(base width 32; `dynamos` and `dynamos_sgd` with its agents) with learning rate "
@@ -107,22 +106,31 @@ def page(streams: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> 
       "", "`keep rate`: share of the channels kept, thresholded as in the test, and as they would "
       "be drawn. `MACs`: multiply-accumulates of an image if what is dropped is skipped, as a share "
       "of the dense network's; of the arithmetic, not of the time (see docs/dynamos.md)."]
-  for stream in streams:
-    found = {each: summaries[_name(stream, *each)] for each in combinations(stream)}
-    setting = STREAMS[stream].setting
-    parts += ["", f"## {stream} ({setting.replace('_', '-')})", ""]
-    parts += [STREAMS[stream].note, ""] if STREAMS[stream].note else []
-    parts += [runs.table(
-        ["method", "slots", "accuracy, %", "of each seed", "forgetting", "keep rate", "drawn", "MACs",
-         "hours"],
-        [_row(*each, summary, setting) for each, summary in found.items()])]
-    parts += _other_thresholds({slots: found["dynamos", slots] for slots in STREAMS[stream].slots})
-    parts += _overlap(found["dynamos", STREAMS[stream].slots[-1]], STREAMS[stream].slots[-1])
-    parts += ["", "The same as a picture, beside what the classes of the first seed keep:", "",
-              f"![Channels that each class keeps, and how they overlap]({_picture(stream)})"]
-  if missing := [stream for stream in STREAMS if stream not in streams]:
+  missing = []
+  for stream, walk in STREAMS.items():
+    done = {each: summaries[_name(stream, *each)] for each in combinations(stream)
+            if _name(stream, *each) in summaries}
+    missing += [_name(stream, *each) for each in combinations(stream) if each not in done]
+    if done:
+      parts += ["", *_section(stream, walk, done)]
+  if missing:
     parts += ["", f"Not run yet: {', '.join(missing)}."]
   return "\n".join([*parts, ""])
+
+
+def _section(stream: str, walk: Stream, done: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[str]:
+  """Of a stream, runs by method and slots."""
+  parts = [f"## {stream} ({walk.setting.replace('_', '-')})", "", runs.table(
+      ["method", "slots", "accuracy, %", "of each seed", "forgetting", "keep rate", "drawn", "MACs",
+       "hours"],
+      [_row(*each, summary, walk.setting) for each, summary in done.items()])]
+  if gated := {slots: summary for (method, slots), summary in done.items() if method == "dynamos"}:
+    parts += _other_thresholds(gated)
+  if most := gated.get(walk.slots[-1]):
+    parts += [*_overlap(most, walk.slots[-1]), "",
+              "The same as a picture, beside what the classes of the first seed keep:", "",
+              f"![Channels that each class keeps, and how they overlap]({_picture(stream)})"]
+  return parts
 
 
 def _row(method: str, slots: int, summary: Mapping[str, Any], setting: str) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from studies import records
 from studies import runs
 
 _CONFIGS = "socialized_learning/configs"
@@ -67,11 +68,11 @@ def main(arguments: Sequence[str]) -> int:
 def collect(folder: pathlib.Path, num_processes: int) -> dict[str, list[Run]]:
   """Makes all runs that are missing and reads what they left, by setting."""
   names = {setting: [f"{setting}-seed{seed}" for seed in _SEEDS] for setting in SETTINGS}
-  games = [runs.Job(names[setting][seed], _STEPS, (
+  games = [records.Job(names[setting][seed], _STEPS, (
       f"--config={_CONFIGS}/lewis_config.py:emoji", f"--config.random_seed={seed}",
       "--config.evaluation.interval=250", "--config.evaluation.checkpoint=best", *spec.options))
            for seed in _SEEDS for setting, spec in SETTINGS.items()]
-  lessons = [runs.Job(f"{job.name}-lessons", _LESSON_STEPS, (
+  lessons = [records.Job(f"{job.name}-lessons", _LESSON_STEPS, (
       f"--config={_CONFIGS}/ease_of_learning_config.py",
       f"--config.speaker_checkpoint={folder / job.name}", "--config.speaker_series=best"))
              for job in games]

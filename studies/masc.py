@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from studies import records
 from studies import runs
 
 _RECIPE = "socialized_learning/configs/masc_config.py"
@@ -38,8 +39,7 @@ def main(arguments: Sequence[str]) -> int:
   flags = runs.parse(parser, arguments, sets=_SETS)
   names = [name for name in flags.sets if name != "cifar100" or flags.data]
   jobs = [_job(name, seed, flags.data) for name in names for seed in range(_SETS[name])]
-  return runs.complete(flags, jobs, lambda summaries: page(names, summaries),
-                       {_picture(name): f"{_name(name, 0)}/accuracy_matrix.png" for name in names})
+  return runs.complete(flags, jobs, lambda summaries: page(names, summaries))
 
 
 def _picture(name: str) -> str:
@@ -50,11 +50,12 @@ def _name(name: str, seed: int) -> str:
   return f"{name}-{seed}"
 
 
-def _job(name: str, seed: int, data: str | None) -> runs.Job:
+def _job(name: str, seed: int, data: str | None) -> records.Job:
   options = [f"--config={_RECIPE}:{name}", f"--config.random_seed={seed}"]
   if name == "cifar100":
     options += [f"--config.data.dir={data}", *runs.options("config", REDUCED)]
-  return runs.Job(_name(name, seed), None, tuple(options))
+  return records.Job(_name(name, seed), None, tuple(options),
+                     {} if seed else {"accuracy_matrix.png": _picture(name)})
 
 
 def page(names: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,7 +1,9 @@
 """Many runs of the command line, a few at a time, each on cores of its own.
 
 A run that is there already is not made again, and one that was interrupted goes on: a study can be
-stopped at any time and started again.
+stopped at any time and started again. What is done is kept beside its page (`records.Records`): the page
+can be made anew without the folders of the runs, and a study go on from there; with another `--page` and
+other `--runs` all is run again.
 """
 
 import argparse
@@ -12,20 +14,14 @@ import json
 import os
 import pathlib
 import queue
-import shutil
 import subprocess
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-
-class Job(NamedTuple):
-  """One run."""
-  name: str  # Of its folder.
-  steps: int | None  # After which it is done; None: when its recipe says so.
-  options: tuple[str, ...]  # Of `python -m socialized_learning.main`.
+from studies import records
 
 
 class RunFailed(Exception):
@@ -73,40 +69,42 @@ def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Se
   return flags
 
 
-def complete(flags: argparse.Namespace, jobs: Sequence[Job],
+def complete(flags: argparse.Namespace, wanted: Sequence[records.Job],
              page: Callable[[dict[str, dict[str, Any]]], str],
-             pictures: Mapping[str, str] | None = None) -> int:
+             shown: Sequence[records.Job] | None = None) -> int:
   """Makes the runs that are missing, then the page of their summaries; returns the exit status.
 
   Args:
     flags: those of `parse`.
-    jobs: what to run.
+    wanted: what to run.
     page: summaries by name -> the page in Markdown.
-    pictures: file beside the page -> what is copied there from the folder of the runs.
+    shown: what is on the page if it is done, by default what is wanted.
   """
+  kept = records.Records(flags.page)
   try:
-    summaries = run_all(jobs, flags.runs, num_processes=flags.processes)
+    run_all(wanted, flags.runs, num_processes=flags.processes, kept=kept)
   except RunFailed as error:
     print(f"error: {error}", file=sys.stderr)
     return 1
   except KeyboardInterrupt:
     print("stopped; the same command goes on", file=sys.stderr)
     return 130
-  for name, path in (pictures or {}).items():
-    shutil.copyfile(flags.runs / path, flags.page.with_name(name))
-  flags.page.write_text(page(summaries), encoding="utf-8")
+  summaries = {job.name: found(job, flags.runs, kept) for job in shown or wanted}
+  flags.page.write_text(page({name: summary for name, summary in summaries.items() if summary}),
+                        encoding="utf-8")
   print(f"written: {flags.page}")
   return 0
 
 
-def run_all(jobs: Sequence[Job], folder: pathlib.Path, *, num_processes: int
-           ) -> dict[str, dict[str, Any]]:
+def run_all(wanted: Sequence[records.Job], folder: pathlib.Path, *, num_processes: int,
+            kept: records.Records | None = None) -> dict[str, dict[str, Any]]:
   """Makes all runs that are missing; returns their summaries by name.
 
   Args:
-    jobs: what to run.
+    wanted: what to run.
     folder: where the run folders are, or will be.
     num_processes: how many runs at a time; the cores are shared out among them.
+    kept: where they are kept, each as soon as it is done; what is kept there is not run again.
 
   Raises:
     RunFailed: a run did.
@@ -115,9 +113,10 @@ def run_all(jobs: Sequence[Job], folder: pathlib.Path, *, num_processes: int
   shares: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
   for share in np.array_split(_cores(), num_processes):
     shares.put(set(share.tolist()))
+  run = functools.partial(_run, folder=folder, shares=shares, kept=kept)
   with futures.ThreadPoolExecutor(num_processes) as pool:
-    summaries = list(pool.map(functools.partial(_run, folder=folder, shares=shares), jobs))
-  return {job.name: summary for job, summary in zip(jobs, summaries, strict=True)}
+    summaries = list(pool.map(run, wanted))
+  return {job.name: summary for job, summary in zip(wanted, summaries, strict=True)}
 
 
 def _cores() -> list[int]:
@@ -126,8 +125,9 @@ def _cores() -> list[int]:
   return list(range(os.cpu_count() or 1))
 
 
-def _run(job: Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[int]]") -> dict[str, Any]:
-  if done := finished(folder / job.name, job.steps):
+def _run(job: records.Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[int]]",
+         kept: records.Records | None) -> dict[str, Any]:
+  if done := found(job, folder, kept):
     return done
   cores, log = shares.get(), folder / f"{job.name}.log"
   try:
@@ -140,11 +140,21 @@ def _run(job: Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[int]]") 
           preexec_fn=functools.partial(_pin, cores))
   finally:
     shares.put(cores)
-  summary = finished(folder / job.name, job.steps)
-  if ended.returncode or summary is None:
+  summary = None if ended.returncode else found(job, folder, kept)
+  if summary is None:
     raise RunFailed(f"{job.name} ended with status {ended.returncode}, see {log}")
   print(f"done: {job.name}", flush=True)
   return summary
+
+
+def found(job: records.Job, folder: pathlib.Path, kept: records.Records | None) -> dict[str, Any] | None:
+  """The summary of a run that is done: of its record, else of its folder, which is then kept."""
+  if kept is None:
+    return finished(folder / job.name, job.steps)
+  if noted := kept.read(job):
+    return noted
+  summary = finished(folder / job.name, job.steps)
+  return kept.write(job, folder / job.name, summary) if summary else None
 
 
 def _pin(cores: set[int]) -> None:

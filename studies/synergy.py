@@ -17,6 +17,7 @@ import numpy as np
 
 from studies import continual
 from studies import mnist
+from studies import records
 from studies import runs
 
 STREAMS = {"rot-mnist": (200, 500, 1000), "mnist-360": (200, 500, 1000), "perm-mnist": (200, 500),
@@ -34,7 +35,7 @@ class Arm(NamedTuple):
   variant: str = ""  # Name of an ablation.
   options: tuple[str, ...] = ()
 
-  def job(self, flags: argparse.Namespace, stream: str, slots: int) -> runs.Job:
+  def job(self, flags: argparse.Namespace, stream: str, slots: int) -> records.Job:
     """Its run on a stream."""
     reduced = REDUCED.get(stream)
     return continual.job(

@@ -1,5 +1,7 @@
 """The page of the study of Dynamos, from made-up summaries."""
 
+import shutil
+
 from studies import dynamos
 
 _SEEDS = (0, 1, 2)
@@ -51,3 +53,20 @@ def test_page(made_up, tmp_path):
   assert page[overlap + 4] == "| 0 | 1.00 | 0.60 |"
   assert (tmp_path / "dynamos_mnist-360.png").read_text() == "mnist-360-dynamos-500"
   assert sum("](dynamos_mnist-360.png)" in line for line in page) == 1
+
+
+def test_the_page_can_be_made_of_what_is_kept(made_up, tmp_path):
+  flags = ("--data=here", "--streams=mnist-360")
+  jobs, page = made_up(dynamos, _summary, *flags)
+  assert not any(line.startswith("## seq-mnist") for line in page)
+  assert page[-1].startswith("Not run yet: seq-mnist-dynamos-500, seq-mnist-multi_scale-500")
+  shutil.rmtree(tmp_path / "runs")
+  again = ("--data=elsewhere", "--show")
+  asked, same = made_up(dynamos, _summary, *again)
+  assert not asked and same == page
+  # One without its record, and the one whose picture is gone.
+  (tmp_path / "page" / "mnist-360-sgd-0.json").unlink()
+  (tmp_path / "dynamos_mnist-360.png").unlink()
+  _, page = made_up(dynamos, _summary, *again)
+  assert page[-1].endswith("mnist-360-dynamos-500, mnist-360-sgd-0.")
+  assert sum(line.startswith("| dynamos | ") for line in page) == 2
