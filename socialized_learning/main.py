@@ -52,7 +52,8 @@ def main(argv: list[str]) -> int:
   try:
     _parse(argv)
     startup.prepare_environment()
-    from socialized_learning.platform import run  # JAX is loaded here, and not for --help.
+    startup.load_jax()  # Here, and not for --help.
+    from socialized_learning.platform import run
 
     return run.run(_CONFIG.value, workdir=_WORKDIR.value, mode=_MODE.value)
   except UserError as error:

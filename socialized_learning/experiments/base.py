@@ -82,7 +82,7 @@ class FusedExperiment(experiment.AbstractExperiment):
   def room(self, step: int) -> int:
     """How many updates a call has room for that begins at `step`."""
     del step
-    return self._config.updates_per_call
+    return min(self._config.updates_per_call, *_intervals(self._config))
 
   def end_of_call(self, step: int) -> int:
     """The step that a call which begins at `step` goes up to: something happens there, or it is full."""
@@ -113,7 +113,7 @@ class FusedExperiment(experiment.AbstractExperiment):
         self._take_in(pending, means, state.global_step)
         self.steps_per_second = self._stopwatch.lap(sum(made for _, made, _ in pending))
         pending = []
-        scalars = means.values() | self.counters()
+        scalars = {"updates": means.updates} | means.values() | self.counters()
         if _is_due(state.global_step, config.log_train_data_interval, config):
           means = RunningMeans()
         # With it a run that is resumed between two logs logs what it would have logged.
@@ -248,6 +248,11 @@ class RunningMeans:
         total, count = self._totals.get(name, (0.0, 0))
         there = ~np.isnan(x)
         self._totals[name] = (total + np.where(there, x, 0.0).sum(axis=0), count + there.sum(axis=0))
+
+  @property
+  def updates(self) -> int:
+    """How many updates they are means over."""
+    return max((int(np.max(count)) for _, count in self._totals.values()), default=0)
 
   def values(self) -> dict[str, Any]:
     """The means, numbers or nested lists of them; NaN for what was never there."""

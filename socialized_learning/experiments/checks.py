@@ -15,6 +15,7 @@ from socialized_learning.population import optimisers
 _INTERVAL_TYPES = ("interval_type", "checkpoint_interval_type", "logging_interval_type")
 _WITHOUT_EFFECT = ("log_all_train_data", "log_all_hosts", "eval_initial_weights", "one_off_evaluate",
                    "train_checkpoint_all_hosts", "random_mode_train", "random_mode_eval")
+_MOST = 2**31 - 1  # What is counted on a device.
 _COUNTS = ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
            "log_tensors_interval", "save_checkpoint_interval", "max_checkpoints_to_keep")
 
@@ -41,9 +42,8 @@ def _check_jaxline(config: config_dict.ConfigDict) -> None:
 def check_run(config: config_dict.ConfigDict) -> None:
   """Raises UserError for values that no run can have, of the settings all recipes share."""
   check_at_least_1(config, _COUNTS)
-  check_not_negative(config, ("random_seed",))
-  for path, most in (("training_steps", 2**31 - 1), ("random_seed", 2**32 - 1)):
-    require(at(config, path) <= most, f"{path}={at(config, path)}: must be at most {most}")
+  require(0 <= config.random_seed < 2**32,
+          f"random_seed={config.random_seed}: must be from 0 to {2**32 - 1}")
   for key in _INTERVAL_TYPES:
     require(config[key] in ("steps", None),
             f"{key}={config[key]!r}: intervals are counted in 'steps'")
@@ -55,17 +55,19 @@ def check_run(config: config_dict.ConfigDict) -> None:
 
 
 def check_at_least_1(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
-  """Raises UserError unless the values at `paths` are whole numbers from 1 on."""
+  """Raises UserError unless the values at `paths` are whole numbers from 1 on, of 32 bits."""
   for path in paths:
     value = at(config, path)
     require(value >= 1 and value % 1 == 0, f"{path}={value}: must be a whole number, at least 1")
+    require(value <= _MOST, f"{path}={value}: must be at most {_MOST}")
 
 
 def check_not_negative(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
-  """Raises UserError unless the values at `paths` are finite and at least 0."""
+  """Raises UserError unless the values at `paths` are finite and at least 0; integers of 32 bits."""
   for path in paths:
     value = at(config, path)
     require(0 <= value < math.inf, f"{path}={value}: must not be negative, and be finite")
+    require(value <= _MOST or isinstance(value, float), f"{path}={value}: must be at most {_MOST}")
 
 
 def check_positive(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:

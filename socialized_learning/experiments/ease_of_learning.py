@@ -26,6 +26,7 @@ from socialized_learning.experiments import frozen_speakers
 from socialized_learning.games import evaluation
 from socialized_learning.games import views
 from socialized_learning.metrics import learning_curves
+from socialized_learning.platform import checkpoints
 from socialized_learning.platform import run_folder
 from socialized_learning.platform import writers
 from socialized_learning.platform.errors import UserError
@@ -163,9 +164,14 @@ class EaseOfLearningExperiment(base.FusedExperiment):
 def _curve(folder: run_folder.RunFolder) -> dict[str, Any]:
   """Steps [P] and the means [S, L, P] up to each since the one before, as metrics.jsonl has them."""
   rows = [row for row in writers.read_metrics(folder) if row["split"] == "train"]
-  if not rows:
-    raise UserError(f"{folder.metrics} has no line of training, so that there is no learning curve: "
-                    "restore that file")
+  saved = checkpoints.read_info(folder.path)
+  last = saved["step"] - base.RunningMeans(saved["state"].get("unlogged")).updates
+  told = [0, *(row["step"] for row in rows)]
+  begun = [row["step"] - row.get("updates", row["step"] - before) for row, before in zip(rows, told)]
+  for before, start in zip(told, [*begun, last], strict=True):
+    if start > before:
+      raise UserError(f"{folder.metrics} says nothing of the training from step {before} to {start}, so "
+                      "that the learning curve is not whole: restore that file")
   curve = {"step": [row["step"] for row in rows]}
   for name in ("accuracy", "loss"):
     values = [row[f"{name}_per_listener"] for row in rows if f"{name}_per_listener" in row]

@@ -1,6 +1,7 @@
 """The speakers of a Lewis run as another experiment finds them: on disk, and not to be changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import functools
 import os
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
+from socialized_learning.configs import lewis_config
 from socialized_learning.experiments.checks import require
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import run_folder
@@ -15,6 +17,7 @@ from socialized_learning.platform.errors import UserError
 from socialized_learning.population import stack
 
 SERIES = ("latest", "best")
+_TAKEN = ("speaker", "message", "data.centre", "data.name", "data.dir", "population.num_speakers")
 # What runs have that were made before these settings were.
 _EARLIER_MESSAGE = {"variable_length": False}
 
@@ -37,22 +40,14 @@ def resolve(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
           f"{', '.join(SERIES)}")
   path = os.path.abspath(os.path.expanduser(config.speaker_checkpoint))
   run = _lewis_config(path)
-  try:
-    return _resolved(config.copy_and_resolve_references(), stored, path, run)
-  except (AttributeError, KeyError, TypeError) as error:
-    raise UserError(f"{path}/config.json is not that of a Lewis run, its {error} is missing or wrong: "
-                    "restore that file") from error
-
-
-def _resolved(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None, path: str,
-              run: Mapping[str, Any]) -> config_dict.ConfigDict:
-  """The configuration with what it takes from the run's, `run`, at `path`."""
+  config = config.copy_and_resolve_references()
+  _check_taken(run, config, path)
   with config.unlocked():
     config.speaker_checkpoint = path
     config.speaker_step = _step(config, stored)
     _fill(config, run)
     config.speaker = config_dict.ConfigDict(run["speaker"])
-    config.message = config_dict.ConfigDict(_EARLIER_MESSAGE | run["message"])
+    config.message = config_dict.ConfigDict(run["message"])
     # The speakers' eyes: inputs are centred by the data the speakers have learnt from.
     config.data.centre = run["data"]["centre"]
     config.data.speakers_name = run["data"]["name"]
@@ -101,7 +96,46 @@ def _lewis_config(path: str) -> dict[str, Any]:
   run = folder.read_json(folder.config.name)
   name = run.get("experiment") if isinstance(run, dict) else None
   require(name == "lewis", f"speaker_checkpoint={path} is a run of {name!r}: name one of 'lewis'")
+  if isinstance(run.get("message"), dict):
+    run["message"] = _EARLIER_MESSAGE | run["message"]
   return run
+
+
+def _check_taken(run: Mapping[str, Any], config: config_dict.ConfigDict, path: str) -> None:
+  """Raises UserError unless the run has all that is taken from it, each as Lewis recipes have it."""
+  for key, example in _leaves(lewis_config.get_config()):
+    if key.startswith(_TAKEN) or _is_open(config, key):
+      value = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None,
+                               key.split("."), run)
+      require(_is_like(value, example), f"{path}/config.json is not that of a Lewis run, its {key} is "
+              "missing or wrong: restore that file")
+
+
+def _leaves(config: config_dict.ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+  """(dotted path, value) of all that is no group."""
+  for name, value in config.items():
+    if isinstance(value, config_dict.ConfigDict):
+      yield from _leaves(value, f"{prefix}{name}.")
+    else:
+      yield prefix + name, value
+
+
+def _is_open(config: config_dict.ConfigDict, key: str) -> bool:
+  """Whether the configuration has a value at a dotted path that it leaves to the run."""
+  *groups, name = key.split(".")
+  for group in groups:
+    config = config.get(group)
+    if not isinstance(config, config_dict.ConfigDict):
+      return False
+  return name in config and config[name] is None
+
+
+def _is_like(value: Any, example: Any) -> bool:
+  """Whether a value of JSON can stand where a recipe has `example`; None takes all."""
+  if example is None:
+    return True
+  kinds = {tuple: list, float: (int, float)}.get(type(example), type(example))
+  return isinstance(value, kinds) and isinstance(value, bool) == isinstance(example, bool)
 
 
 def _step(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None) -> int:

@@ -15,7 +15,7 @@ import rich.table
 import rich.text
 
 _MAX_METRICS = 4  # More would not fit on a line.
-_NOT_SHOWN = ("steps_per_sec",)  # Shown as the speed.
+_NOT_SHOWN = ("steps_per_sec", "updates")  # The first is shown as the speed.
 _PIPED_WIDTH = 10_000  # Characters: a file has no right margin.
 
 

@@ -1,10 +1,16 @@
 """What must be settled before JAX looks for its first device."""
 
+from collections.abc import Iterator
+import contextlib
 import gc
+import importlib
 import logging as python_logging
 import os
 import re
+import signal
 import socket
+import sys
+import threading
 import time
 import warnings
 
@@ -12,8 +18,8 @@ from ml_collections import config_dict
 
 from socialized_learning.platform.errors import UserError
 
-
 _PATIENCE = 300  # Seconds that the other processes may be late.
+_SILENCE = 10  # Seconds until the user is told what is waited for.
 
 
 def prepare_environment() -> None:
@@ -25,6 +31,18 @@ def prepare_environment() -> None:
   simulated = re.search(r"xla_force_host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", ""))
   if (simulated and int(simulated[1]) > 1) or os.environ.get("JAX_NUM_CPU_DEVICES"):
     os.environ.setdefault("PJRT_NPROC", "16")
+
+
+def load_jax() -> None:
+  """Loads JAX, which reads its settings from the environment.
+
+  Raises:
+    UserError: one of them has no such value.
+  """
+  try:
+    importlib.import_module("jax")
+  except ValueError as error:
+    raise UserError(f"an environment variable cannot be used, JAX says: {error}") from error
 
 
 def collect_garbage_rarely() -> None:
@@ -85,30 +103,73 @@ def join_processes(config: config_dict.ConfigDict) -> None:
   if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
     raise UserError(f"distributed.coordinator={config.coordinator!r}: write HOST:PORT of process 0, as "
                     "127.0.0.1:1234")
-  if config.process_id:
-    _wait_for(host.strip("[]"), int(port))
   import jax
 
   os.environ.setdefault("PJRT_NPROC", "16")
   try:
-    jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id)
+    with _together(config):
+      if config.process_id:
+        _wait_for(host.strip("[]"), int(port))
+      with _ended_by_signals():
+        jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id,
+                                   initialization_timeout=2 * _PATIENCE)
   except (RuntimeError, ValueError) as error:
     raise UserError(f"process {config.process_id} could not join {config.coordinator}: "
                     f"{str(error).splitlines()[0]}") from error
 
 
+@contextlib.contextmanager
+def _together(config: config_dict.ConfigDict) -> Iterator[None]:
+  """Tells if the other processes are late, and ends the program if they are too late.
+
+  JAX would end it with the state of its own stack.
+  """
+  awaited = f"the {config.num_processes} processes to meet at {config.coordinator}"
+
+  def give_up():
+    print(f"error: waited {_PATIENCE} s for {awaited}: start all of them, with the same "
+          "distributed.coordinator", file=sys.stderr, flush=True)
+    os._exit(2)  # The main thread is inside of JAX, and nothing has begun.
+
+  timers = [
+      threading.Timer(_SILENCE, print, [f"waiting for {awaited}, up to {_PATIENCE} s"], {"flush": True}),
+      threading.Timer(_PATIENCE, give_up)]
+  for timer in timers:
+    timer.daemon = True
+    timer.start()
+  try:
+    yield
+  finally:
+    for timer in timers:
+      timer.cancel()
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+  """Within it Ctrl-C and SIGTERM end the program at once: JAX would not notice them while it waits."""
+  previous = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+  try:
+    yield
+  finally:
+    for number, handler in previous.items():
+      if handler is not None:  # None: not set by Python, which then cannot set it again.
+        signal.signal(number, handler)
+
+
 def _wait_for(host: str, port: int) -> None:
-  """Waits until process 0 listens: JAX itself ends the program where it waits in vain."""
-  deadline = time.monotonic() + _PATIENCE
+  """Waits until process 0 listens, before JAX does so with an end of its own.
+
+  Raises:
+    UserError: there is no such host.
+  """
   while True:
     try:
       socket.create_connection((host, port), timeout=5).close()
       return
-    except OSError as error:
-      if time.monotonic() > deadline or isinstance(error, socket.gaierror):
-        raise UserError(f"distributed.coordinator={host}:{port} does not answer ({error.strerror}): "
-                        "start process 0, and give its address to all") from error
-    time.sleep(0.5)
+    except socket.gaierror as error:
+      raise UserError(f"distributed.coordinator={host}:{port}: {error.strerror}") from error
+    except OSError:
+      time.sleep(0.5)
 
 
 def find_devices() -> None:

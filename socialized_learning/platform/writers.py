@@ -117,6 +117,7 @@ class RunWriter:
       if written != len(line):  # A disk that is nearly full takes a part.
         self._file.truncate(end)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+      os.fsync(self._file.fileno())  # No checkpoint may outlive the lines before it.
     except OSError as error:
       raise UserError(f"cannot write {self._folder.metrics}: {error.strerror}") from error
 
@@ -201,8 +202,8 @@ def _complete_lines(path: str | os.PathLike[str]
   for number, line in enumerate(lines, start=1):
     try:
       row = json.loads(line)
-      if not isinstance(row["step"], int):
-        raise TypeError("not a step")
+      if not (isinstance(row["step"], int) and isinstance(row["split"], str)):
+        raise TypeError("not a step of a split")
     except (ValueError, KeyError, TypeError) as error:
       if number == len(lines):
         return complete, True

@@ -7,8 +7,13 @@ import emcom_datasets
 import numpy as np
 import pytest
 
+from socialized_learning.configs import ease_of_learning_config
+from socialized_learning.experiments import ease_of_learning
+from socialized_learning.experiments import frozen_speakers
 from socialized_learning.metrics import learning_curves
 from socialized_learning.platform import checkpoints
+from socialized_learning.platform import run_folder
+from socialized_learning.platform.errors import UserError
 from tests.experiments import cli
 
 _STEPS = 40
@@ -83,6 +88,35 @@ def test_summary(whole, runs):
   config = cli.strict_json((whole / "config.json").read_text())
   assert config["batch_size"] == 16 and config["listener"]["core"]["hidden_size"] == 8
   assert config["message"] == {"vocab_size": 5, "length": 3, "variable_length": False}
+
+
+@pytest.mark.parametrize("cut, words", [(0, "from step 0 to 10,"), (1, "from step 10 to 20,"),
+                                        (3, "from step 30 to 40,")])
+def test_a_curve_with_lines_cut_out_is_refused(whole, tmp_path, cut, words):
+  folder = run_folder.RunFolder(shutil.copytree(whole, tmp_path / "run"))
+  lines = folder.metrics.read_text().splitlines(keepends=True)
+  train = [line for line in lines if '"split": "train"' in line]
+  folder.metrics.write_text("".join(line for line in lines if line != train[cut]))
+  with pytest.raises(UserError, match=words):
+    ease_of_learning._curve(folder)
+
+
+@pytest.mark.parametrize("key, value", [
+    ("speaker.core.hidden_size", None), ("speaker.core.hidden_size", "8"), ("speaker.head", 1),
+    ("listener.head.hidden_sizes", 4), ("population.num_speakers", True), ("data.name", None)])
+def test_values_that_the_run_lacks_are_named(runs, tmp_path, key, value):
+  run = tmp_path / "run"
+  run.mkdir()
+  config = cli.strict_json((runs / "debug/config.json").read_text())
+  node, (*groups, name) = config, key.split(".")
+  for group in groups:
+    node = node[group]
+  node[name] = value
+  (run / "config.json").write_text(json.dumps(config))
+  recipe = ease_of_learning_config.get_config()
+  recipe.speaker_checkpoint = str(run)
+  with pytest.raises(UserError, match=f"run/config.json is not that .* its {key} is missing or wrong"):
+    frozen_speakers.resolve(recipe, None)
 
 
 def test_speakers_are_not_touched(whole, runs):
@@ -191,7 +225,7 @@ def test_runs_that_cannot_teach(line, whole, runs, tmp_path):
   changed = shutil.copytree(runs / "debug", tmp_path / "changed")
   config = cli.strict_json((changed / "config.json").read_text())
   (changed / "config.json").write_text(json.dumps(config | {"message": 3}))
-  cli.assert_refused(_start(line, changed, folder).wait(), "is not that of a Lewis run", "restore")
+  cli.assert_refused(_start(line, changed, folder).wait(), "its message.", "is missing or wrong: restore")
   config["speaker"]["core"]["hidden_size"] = 9
   (changed / "config.json").write_text(json.dumps(config))
   cli.assert_refused(_start(line, changed, folder).wait(), "does not hold the speakers", "config.json")
