@@ -117,14 +117,18 @@ def _explain(error: Exception) -> str:
   return text if known else f"the recipe, or an option, cannot be used: {text}"
 
 
-def _end(status: int) -> None:
+def end(status: int) -> None:
   """Ends the program, even if a second thread is in the middle of a computation.
 
-  The interpreter would tear it from there as it goes, and that aborts the program.
+  The interpreter would tear it from there as it goes, and that aborts the program. With other
+  processes that it has not parted from it would wait for them, as they do for it.
   """
-  if any(thread.daemon for thread in threading.enumerate()):
+  is_bound = startup.is_bound()
+  if is_bound or any(thread.daemon for thread in threading.enumerate()):
     sys.stdout.flush()
     sys.stderr.flush()
+    if is_bound:
+      startup.linger()
     os._exit(status)
   sys.exit(status)
 
@@ -132,7 +136,7 @@ def _end(status: int) -> None:
 if __name__ == "__main__":
   output.outlive_readers()
   try:
-    _end(main(sys.argv))
+    end(main(sys.argv))
   except Exception:  # A defect of this program.
     traceback.print_exc()
-    _end(1)
+    end(1)

@@ -1,6 +1,7 @@
 """One run from its configuration to its summary: train or evaluate, with Jaxline's own loops."""
 
 import os
+import re
 import time
 from typing import Any
 
@@ -57,6 +58,11 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
     return status
   except emcom_datasets.DataSetError as error:
     raise UserError(str(error)) from error
+  except (jax.errors.JaxRuntimeError, ValueError) as error:
+    if jax.process_count() > 1 and re.search("Gloo|NCCL", str(error)):
+      raise UserError("another process of this run has ended, it says why: start all of them again to "
+                      "go on") from error
+    raise
 
 
 class Run:

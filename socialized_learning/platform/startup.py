@@ -118,6 +118,20 @@ def join_processes(config: config_dict.ConfigDict) -> None:
                     f"{str(error).splitlines()[0]}") from error
 
 
+def is_bound() -> bool:
+  """Whether this process is one of several that have not parted."""
+  return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
+
+
+def linger() -> None:
+  """Lets processes that end for the same reason as this one say so.
+
+  The end of one breaks off what the others compute together, and that of process 0 makes JAX end
+  them in words of its own.
+  """
+  time.sleep(1 if sys.modules["jax"].process_index() else 3)
+
+
 @contextlib.contextmanager
 def _together(config: config_dict.ConfigDict) -> Iterator[None]:
   """Tells if the other processes are late, and ends the program if they are too late.

@@ -118,7 +118,7 @@ def _in_fork(argv: list[str], variables: Mapping[str, str], folder: pathlib.Path
   sys.argv = ["socialized_learning/main.py", *argv]
   from socialized_learning import main
   status = main.main(sys.argv)
-  sys.exit(USES_TENSORFLOW if "tensorflow" in sys.modules else status)
+  main.end(USES_TENSORFLOW if "tensorflow" in sys.modules else status)
 
 
 def spawn(*options: str, devices: int = 1) -> subprocess.Popen:
