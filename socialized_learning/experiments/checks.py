@@ -9,6 +9,7 @@ import jax
 from jaxline import base_config
 from ml_collections import config_dict
 
+from socialized_learning.platform import jaxline_shim
 from socialized_learning.platform.errors import UserError
 from socialized_learning.population import optimisers
 
@@ -47,6 +48,8 @@ def check_run(config: config_dict.ConfigDict) -> None:
   for key in _INTERVAL_TYPES:
     require(config[key] in ("steps", None),
             f"{key}={config[key]!r}: intervals are counted in 'steps'")
+  # With another axis than that of Jaxline's arrays a step would be compiled twice.
+  check_choices(config, {"axis_name": (jaxline_shim.DEVICE_AXIS,)})
   _check_jaxline(config)
   num_devices = jax.device_count()
   require(config.batch_size % num_devices == 0,

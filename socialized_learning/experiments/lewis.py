@@ -19,6 +19,7 @@ from socialized_learning.data import centring
 from socialized_learning.data import feeder
 from socialized_learning.data import fingerprints
 from socialized_learning.experiments import base
+from socialized_learning.experiments import checks
 from socialized_learning.experiments import lewis_checks
 from socialized_learning.games import evaluation
 from socialized_learning.games import language_report
@@ -74,8 +75,12 @@ class LewisExperiment(base.FusedExperiment):
     """Says which end of the chosen metric is the better one; see the base class."""
     del stored
     config = config.copy_and_resolve_references()
-    config.best_model_eval_metric_higher_is_better = lewis_checks.BEST_BY.get(
-        config.best_model_eval_metric, True)  # Of another one the check says what is wrong.
+    # Of another one the check says what is wrong.
+    higher = lewis_checks.BEST_BY.get(config.best_model_eval_metric, True)
+    checks.require(config.best_model_eval_metric_higher_is_better or not higher,
+                   "best_model_eval_metric_higher_is_better=False: more of "
+                   f"{config.best_model_eval_metric!r} is better, and the option follows by itself")
+    config.best_model_eval_metric_higher_is_better = higher
     return config
 
   @classmethod

@@ -156,17 +156,13 @@ class RunFolder:
           f"{path} is not JSON ({error}): restore it, or use a new --workdir") from error
 
   def record_config(self, config: Mapping[str, Any],
-                    free_keys: Sequence[str] = (), *, write: bool = True
-                   ) -> dict[str, tuple[Any, Any]]:
-    """Writes config.json, or on resume makes sure that it still describes this run.
+                    free_keys: Sequence[str] = (), *, write: bool = True) -> None:
+    """Writes config.json; on resume makes sure that it still describes this run, and updates it.
 
     Args:
       config: nested configuration (a dictionary or a ConfigDict).
       free_keys: dotted keys, or prefixes of them up to a dot, that a resumed run may change.
       write: False only to compare, as all processes but one do.
-
-    Returns:
-      The free keys that changed, each with its old and its new value; config.json is updated then.
 
     Raises:
       UserError: another key changed, or config.json is damaged.
@@ -175,7 +171,7 @@ class RunFolder:
     if not self.config.exists():
       if write:
         self.write_json(self.config.name, new)
-      return {}
+      return
     stored = self.read_json(self.config.name)
     if not isinstance(stored, dict):
       raise UserError(f"{self.config} does not hold a configuration: use a new --workdir")
@@ -185,7 +181,6 @@ class RunFolder:
       raise UserError(_describe(fixed))
     if changes and write:
       self.write_json(self.config.name, new)
-    return changes
 
 
 def to_json(obj: Any) -> Any:

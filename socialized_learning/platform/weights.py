@@ -59,18 +59,6 @@ def load_weights(folder: str | os.PathLike[str], template: PyTree) -> PyTree:
   return plain_trees.from_plain(slots, plain)
 
 
-def read_about(folder: str | os.PathLike[str]) -> dict[str, Any]:
-  """What was said of the weights when they were saved.
-
-  Raises:
-    UserError: no weights there, or damaged ones.
-  """
-  _check_there(folder)
-  info = checkpoints.read_info(folder)
-  _check_origin(folder, info)
-  return info["meta"]
-
-
 def refuse_used(folder: str | os.PathLike[str]) -> None:
   """Raises UserError if there is anything where weights are to be written."""
   path = pathlib.Path(folder)

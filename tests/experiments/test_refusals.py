@@ -133,6 +133,8 @@ _WRONG_OPTIONS = {
     "--config.evaluation.similarity_items=2": ("at least 3",),
     "--config.evaluation.checkpoint=worst": ("latest, best",),
     "--config.evaluation.checkpoint=best --config.evaluation.interval=0": ("give an interval",),
+    "--config.best_model_eval_metric_higher_is_better=False": ("more of 'valid/accuracy' is better",),
+    "--config.axis_name=i": ("axis_name='i'", "devices"),
     "--config.best_model_eval_metric=beauty": ("'beauty'", "valid/accuracy"),
     "--config.data.name=cats": ("unknown data set 'cats'", "emoji_people"),
     "--config.data.name=byol_celeb_a2 --config.data.dir=/nowhere": (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from socialized_learning.agents import vgg
+from socialized_learning.platform import checkpoints
 from socialized_learning.platform import weights
 from socialized_learning.tools import import_torch
 from tests.agents import golden_vgg
@@ -85,7 +86,7 @@ def test_a_published_checkpoint_can_be_loaded_by_a_run(torch, file, tmp_path, ca
   made = vgg.make_vgg("narrow", 7, width_divisor=32, hidden_size=12)
   found = weights.load_weights(folder, golden_vgg.shapes(made))
   jax.tree.map(np.testing.assert_array_equal, found, golden_vgg.net(made, np.float32))
-  assert weights.read_about(folder) == {
+  assert checkpoints.read_info(folder)["meta"] == {
       "kind": "narrow VGG", "num_outputs": 7, "imported_from": "checkpoint.pth"}
 
 
