@@ -7,6 +7,8 @@ import jax
 from jax.experimental import multihost_utils
 import numpy as np
 
+from socialized_learning.platform import signals
+
 _noted = False  # By this process.
 _agreed = False  # By all of several processes.
 
@@ -37,7 +39,6 @@ def graceful():
   """Within it the first SIGINT or SIGTERM is only noted; the second stops the program at once."""
   global _noted, _agreed
   _noted = _agreed = False
-  previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
   def note(number, frame):
     del frame
@@ -46,11 +47,5 @@ def graceful():
       signal.raise_signal(number)
     request()
 
-  for number in previous:
-    signal.signal(number, note)
-  try:
+  with signals.handled(note):
     yield
-  finally:
-    for number, handler in previous.items():
-      if handler is not None:  # None: not set by Python, which then cannot set it again.
-        signal.signal(number, handler)

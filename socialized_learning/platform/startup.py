@@ -16,6 +16,7 @@ import warnings
 
 from ml_collections import config_dict
 
+from socialized_learning.platform import signals
 from socialized_learning.platform.errors import UserError
 
 _PATIENCE = 300  # Seconds that the other processes may be late.
@@ -110,7 +111,7 @@ def join_processes(config: config_dict.ConfigDict) -> None:
     with _together(config):
       if config.process_id:
         _wait_for(host.strip("[]"), int(port))
-      with _ended_by_signals():
+      with signals.handled(signal.SIG_DFL):  # JAX would not notice them while it waits.
         jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id,
                                    initialization_timeout=2 * _PATIENCE)
   except (RuntimeError, ValueError) as error:
@@ -156,18 +157,6 @@ def _together(config: config_dict.ConfigDict) -> Iterator[None]:
   finally:
     for timer in timers:
       timer.cancel()
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-  """Within it Ctrl-C and SIGTERM end the program at once: JAX would not notice them while it waits."""
-  previous = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
-  try:
-    yield
-  finally:
-    for number, handler in previous.items():
-      if handler is not None:  # None: not set by Python, which then cannot set it again.
-        signal.signal(number, handler)
 
 
 def _wait_for(host: str, port: int) -> None:
