@@ -121,8 +121,7 @@ def page(summaries: Mapping[str, Mapping[str, Any]]) -> str:
 def _section(stream: str, walk: Stream, done: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[str]:
   """Of a stream, runs by method and slots."""
   parts = [f"## {stream} ({walk.setting.replace('_', '-')})", "", runs.table(
-      ["method", "slots", "accuracy, %", "of each seed", "forgetting", "keep rate", "drawn", "MACs",
-       "hours"],
+      ["method", "slots", "accuracy, %", "of each seed", "forgetting", "keep rate", "drawn", "MACs"],
       [_row(*each, summary, walk.setting) for each, summary in done.items()])]
   if gated := {slots: summary for (method, slots), summary in done.items() if method == "dynamos"}:
     parts += _other_thresholds(gated)
@@ -146,7 +145,7 @@ def _row(method: str, slots: int, summary: Mapping[str, Any], setting: str) -> l
     row += [runs.mean_and_error(np.mean(found["keep_rate"][name], axis=1))
             for name in ("thresholded", "drawn")]
     row.append(runs.mean_and_error(np.array(found["macs"]["thresholded"]) / found["macs"]["dense"]))
-  return [*row, f"{summary['wall_seconds'] / 3600:.1f}"]
+  return row
 
 
 def _other_thresholds(summaries: Mapping[int, Mapping[str, Any]]) -> list[str]:
