@@ -104,7 +104,7 @@ def _lewis_config(path: str) -> dict[str, Any]:
 def _check_taken(run: Mapping[str, Any], config: config_dict.ConfigDict, path: str) -> None:
   """Raises UserError unless the run has all that is taken from it, each as Lewis recipes have it."""
   for key, example in _leaves(lewis_config.get_config()):
-    if key.startswith(_TAKEN) or _is_open(config, key):
+    if any(f"{key}.".startswith(f"{taken}.") for taken in _TAKEN) or _is_open(config, key):
       value = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None,
                                key.split("."), run)
       require(_is_like(value, example), f"{path}/config.json is not that of a Lewis run, its {key} is "

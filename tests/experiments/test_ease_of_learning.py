@@ -101,13 +101,10 @@ def test_a_curve_with_lines_cut_out_is_refused(whole, tmp_path, cut, words):
     ease_of_learning._curve(folder)
 
 
-@pytest.mark.parametrize("key, value", [
-    ("speaker.core.hidden_size", None), ("speaker.core.hidden_size", "8"), ("speaker.head", 1),
-    ("listener.head.hidden_sizes", 4), ("population.num_speakers", True), ("data.name", None)])
-def test_values_that_the_run_lacks_are_named(runs, tmp_path, key, value):
-  run = tmp_path / "run"
-  run.mkdir()
-  config = cli.strict_json((runs / "debug/config.json").read_text())
+def _resolve_with(runs, run, key, value):
+  """Resolves lessons by a run like the debug run but for one value in its config.json."""
+  shutil.copytree(runs / "debug", run)
+  config = cli.strict_json((run / "config.json").read_text())
   node, (*groups, name) = config, key.split(".")
   for group in groups:
     node = node[group]
@@ -115,8 +112,21 @@ def test_values_that_the_run_lacks_are_named(runs, tmp_path, key, value):
   (run / "config.json").write_text(json.dumps(config))
   recipe = ease_of_learning_config.get_config()
   recipe.speaker_checkpoint = str(run)
+  return frozen_speakers.resolve(recipe, None)
+
+
+@pytest.mark.parametrize("key, value", [
+    ("speaker.core.hidden_size", None), ("speaker.core.hidden_size", "8"), ("speaker.head", 1),
+    ("listener.head.hidden_sizes", 4), ("population.num_speakers", True), ("data.name", None)])
+def test_values_that_the_run_lacks_are_named(runs, tmp_path, key, value):
   with pytest.raises(UserError, match=f"run/config.json is not that .* its {key} is missing or wrong"):
-    frozen_speakers.resolve(recipe, None)
+    _resolve_with(runs, tmp_path / "run", key, value)
+
+
+def test_values_that_lessons_do_not_take_may_be_missing(runs, tmp_path):
+  # As in runs that were made before there was such a value.
+  config = _resolve_with(runs, tmp_path / "run", "speaker_loss.length_cost", None)
+  assert config.speaker.core.hidden_size == 8 and config.speakers == (0, 1)
 
 
 def test_speakers_are_not_touched(whole, runs):
