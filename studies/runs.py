@@ -1,9 +1,10 @@
 """Many runs of the command line, a few at a time, each on cores of its own.
 
 A run that is there already is not made again, and one that was interrupted goes on: a study can be
-stopped at any time and started again. What is done is kept beside its page (`records.Records`): the page
-can be made anew without the folders of the runs, and a study go on from there; with another `--page` and
-other `--runs` all is run again.
+stopped at any time and started again. A run's options lie beside its folder: one that was begun with
+other options is neither taken for this one nor gone on with. What is done is kept beside its page
+(`records.Records`): the page can be made anew without the folders of the runs, and a study go on from
+there; with another `--page` and other `--runs` all is run again.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from studies import records
 
 
 class RunFailed(Exception):
-  """A run ended with an error; its output is in the file named."""
+  """A run cannot begin, or ended with an error; then its output is in the file named."""
 
 
 def parser(study: str, description: str, *, folder: str | None = None) -> argparse.ArgumentParser:
@@ -129,6 +130,7 @@ def _run(job: records.Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[
          kept: records.Records | None) -> dict[str, Any]:
   if done := found(job, folder, kept):
     return done
+  _begin(job, folder)
   cores, log = shares.get(), folder / f"{job.name}.log"
   try:
     with open(log, "w", encoding="utf-8") as file:
@@ -150,10 +152,10 @@ def _run(job: records.Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[
 def found(job: records.Job, folder: pathlib.Path, kept: records.Records | None) -> dict[str, Any] | None:
   """The summary of a run that is done: of its record, else of its folder, which is then kept."""
   if kept is None:
-    return finished(folder / job.name, job.steps)
+    return finished(job, folder)
   if noted := kept.read(job):
     return noted
-  summary = finished(folder / job.name, job.steps)
+  summary = finished(job, folder)
   return kept.write(job, folder / job.name, summary) if summary else None
 
 
@@ -163,14 +165,40 @@ def _pin(cores: set[int]) -> None:
     os.sched_setaffinity(0, cores)
 
 
-def finished(run: pathlib.Path, steps: int | None) -> dict[str, Any] | None:
-  """The summary in the folder of a run that has made all its steps; `steps` None: of its recipe."""
+def _begin(job: records.Job, folder: pathlib.Path) -> None:
+  """Leaves the options of a run beside its folder; what is there already must have been begun with them."""
+  if not (folder / job.name).exists():
+    _begun_with(job, folder).write_text(json.dumps(_lasting(job, folder), indent=2) + "\n", encoding="utf-8")
+  elif not _is_begun(job, folder):
+    raise RunFailed(f"{folder / job.name} was not begun by this study with the options it has now: remove "
+                    "it, or name another folder with --runs")
+
+
+def _is_begun(job: records.Job, folder: pathlib.Path) -> bool:
   try:
-    summary, config = (json.loads((run / name).read_text(encoding="utf-8"))
+    return json.loads(_begun_with(job, folder).read_text(encoding="utf-8")) == _lasting(job, folder)
+  except (OSError, ValueError):  # Not there, or damaged.
+    return False
+
+
+def _begun_with(job: records.Job, folder: pathlib.Path) -> pathlib.Path:
+  return folder / f"{job.name}.options.json"
+
+
+def _lasting(job: records.Job, folder: pathlib.Path) -> list[str]:
+  """The options of a run that stay the same if the data or all runs of the study are moved."""
+  return [option.replace(f"={folder}{os.sep}", "=") for option in records.options(job)]
+
+
+def finished(job: records.Job, folder: pathlib.Path) -> dict[str, Any] | None:
+  """The summary of a run that has made all its steps, begun with its options; None if it has not."""
+  try:
+    summary, config = (json.loads((folder / job.name / name).read_text(encoding="utf-8"))
                        for name in ("summary.json", "config.json"))
-    return summary if summary["step"] == (steps or config["training_steps"]) else None
+    is_whole = summary["step"] == (job.steps or config["training_steps"])
   except (OSError, ValueError, KeyError, TypeError):  # Not there, or damaged: the run makes it anew.
     return None
+  return summary if is_whole and _is_begun(job, folder) else None
 
 
 def mean_and_error(values: Sequence[float], *, digits: int = 3, scale: float = 1.0) -> str:

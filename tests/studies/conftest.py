@@ -21,6 +21,7 @@ def _made_up(monkeypatch, tmp_path):
       del shares
       assert job.name not in jobs  # No two have the same name.
       jobs[job.name] = job
+      runs._begin(job, folder)
       left = folder / job.name
       left.mkdir(parents=True, exist_ok=True)
       for picture in job.pictures:
