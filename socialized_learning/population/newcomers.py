@@ -69,7 +69,8 @@ def make_newcomers(speaker: Speaker, listener: Listener, optimiser: optax.Gradie
       params = listener.init(key, said, view.listener_inputs)
       return stack.AgentState(params, optimiser.init(params))
 
-    return jax.vmap(jax.vmap(newborn))(keys(randomness.named(key, "listeners")))
+    # Not "listeners": with the seed of their speakers' run one would be a listener of that run again.
+    return jax.vmap(jax.vmap(newborn))(keys(randomness.named(key, "newcomers")))
 
   def update(listeners, speakers, view, key):
     said = say(speaker, speakers, view, randomness.named(key, "messages"), config.messages)

@@ -21,5 +21,8 @@ def named(key: chex.PRNGKey, name: str) -> chex.PRNGKey:
 
 
 def each(key: chex.PRNGKey, indices: chex.Array) -> chex.Array:
-  """One key for each index (agents, or examples of a batch): [n] -> [n, 2]."""
+  """One key for each index (agents, or examples of a batch): [n] -> [n, 2].
+
+  The first of them are what `jax.random.split` makes of the key: whatever is derived from it has a name.
+  """
   return jax.vmap(lambda index: jax.random.fold_in(key, index))(indices)

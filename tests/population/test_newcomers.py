@@ -87,6 +87,16 @@ def test_listeners_of_one_speaker_begin_differently():
   assert len(np.unique(first, axis=0)) == 4
 
 
+def test_no_newcomer_is_a_listener_of_its_speakers_run():
+  config = _config()
+  config.num_listeners = 3
+  run = world.config(num_speakers=2, num_listeners=2, num_pairs=2)
+  there = world.collaborate(run).init(_KEY, world.view()).listeners  # The same seed.
+  come = _compiled(config, (0, 1)).init(_KEY, world.view())
+  begin = lambda agents, n: np.asarray(agents.params["listener/~/embed"]["embeddings"]).reshape(n, -1)
+  assert len(np.unique(np.concatenate([begin(there, 2), begin(come, 6)]), axis=0)) == 8
+
+
 def test_one_by_one_equals_all_at_once():
   _assert_close(_learn(_config(mapping="map"), (0, 1)), _learn(_config(mapping="vmap"), (0, 1)))
 
