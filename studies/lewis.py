@@ -8,7 +8,6 @@ Cost: about 40 minutes on 2 cores.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-import json
 import pathlib
 import platform
 import sys
@@ -47,44 +46,44 @@ SETTINGS = {
 
 class Run(NamedTuple):
   """What one seed of one setting left behind."""
-  game: Mapping[str, Any]  # summary.json of the game
+  game: Mapping[str, Any]  # summary.json of the game, and its last line of validation
   lessons: Mapping[str, Any]  # summary.json of the ease of learning
-  last_valid: float  # validation accuracy after the last step
 
 
 def main(arguments: Sequence[str]) -> int:
   """Makes what is missing, then the page; returns the exit status."""
   flags = runs.parse(runs.parser("lewis", __doc__), arguments)
-  try:
-    results = collect(flags.runs, flags.processes)
-  except runs.RunFailed as error:
-    print(f"error: {error}", file=sys.stderr)
-    return 1
-  flags.page.write_text(page(results), encoding="utf-8")
-  print(f"written: {flags.page}")
-  return 0
+  every = [(setting, seed) for seed in _SEEDS for setting in SETTINGS]
+  games, lessons = [_game(*each) for each in every], [_lessons(*each) for each in every]
+  kept = records.Records(flags.page)
+  to_learn_from = [game for game, lesson in zip(games, lessons, strict=True) if not kept.read(lesson)]
+  return runs.complete(flags, [*games, *lessons], lambda summaries: page(_by_setting(summaries)),
+                       first=to_learn_from)
 
 
-def collect(folder: pathlib.Path, num_processes: int) -> dict[str, list[Run]]:
-  """Makes all runs that are missing and reads what they left, by setting."""
-  names = {setting: [f"{setting}-seed{seed}" for seed in _SEEDS] for setting in SETTINGS}
-  games = [records.Job(names[setting][seed], _STEPS, (
+def _name(setting: str, seed: int) -> str:
+  return f"{setting}-seed{seed}"
+
+
+def _game(setting: str, seed: int) -> records.Job:
+  return records.Job(_name(setting, seed), _STEPS, (
       f"--config={_CONFIGS}/lewis_config.py:emoji", f"--config.random_seed={seed}",
-      "--config.evaluation.interval=250", "--config.evaluation.checkpoint=best", *spec.options))
-           for seed in _SEEDS for setting, spec in SETTINGS.items()]
-  lessons = [records.Job(f"{job.name}-lessons", _LESSON_STEPS, (
+      "--config.evaluation.interval=250", "--config.evaluation.checkpoint=best",
+      *SETTINGS[setting].options), logged=("valid",))
+
+
+def _lessons(setting: str, seed: int) -> records.Job:
+  name = _name(setting, seed)
+  return records.Job(f"{name}-lessons", _LESSON_STEPS, (
       f"--config={_CONFIGS}/ease_of_learning_config.py",
-      f"--config.speaker_checkpoint={folder / job.name}", "--config.speaker_series=best"))
-             for job in games]
-  games = runs.run_all(games, folder, num_processes=num_processes)
-  lessons = runs.run_all(lessons, folder, num_processes=num_processes)
-  return {setting: [Run(games[name], lessons[f"{name}-lessons"], _last_valid(folder / name))
-                    for name in names[setting]] for setting in SETTINGS}
+      f"--config.random_seed={seed}",  # Newcomers and batches are others in each seed, too.
+      f"--config.speaker_checkpoint={records.RUNS}/{name}", "--config.speaker_series=best"))
 
 
-def _last_valid(folder: pathlib.Path) -> float:
-  rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-  return next(row["accuracy"] for row in rows if row["split"] == "valid" and row["step"] == _STEPS)
+def _by_setting(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Run]]:
+  names = {setting: [_name(setting, seed) for seed in _SEEDS] for setting in SETTINGS}
+  return {setting: [Run(summaries[name], summaries[f"{name}-lessons"]) for name in of_seeds]
+          for setting, of_seeds in names.items()}
 
 
 Measure = Callable[[Run], float]
@@ -128,12 +127,12 @@ def page(results: Mapping[str, list[Run]]) -> str:
       else "as above" for name in MEASURES)])
   overfit = [[SETTINGS[setting].title,
               runs.mean_and_error([run.game["valid"]["accuracy"] for run in found]),
-              runs.mean_and_error([run.last_valid for run in found]),
+              runs.mean_and_error([run.game["logged"]["valid"]["accuracy"] for run in found]),
               runs.mean_and_error([run.game["evaluated"]["step"] for run in found], digits=0)]
              for setting, found in results.items()]
   return "\n".join([
       "# Populations on the emoji game", "",
-      "Made by `python -m studies.lewis`; every number is read from the folders of its runs.", "",
+      "Made by `python -m studies.lewis` from what its runs left, which is kept in [lewis/](lewis).", "",
       f"- Data: `emoji`, {some.game['data']['kind']}: 1,119 drawings to learn from, 256 to choose "
       "checkpoints by, 256 to be tested on.",
       f"- Game: the `emoji` sweep, {_STEPS} steps, {len(_SEEDS)} seeds; the checkpoint is the best by "
@@ -143,9 +142,9 @@ def page(results: Mapping[str, list[Run]]) -> str:
       f"{some.game['robustness']['noise']} standard deviations of each feature, both views.",
       f"- Imitation: every {_IMITATION['interval']} steps {_IMITATION['num_students']} speaker imitates "
       f"the {_IMITATION['teacher']} of those drawn (the published choice for ten pairs on ImageNet).",
-      f"- Ease of learning: 3 fresh listeners for each speaker, {_LESSON_STEPS} steps; area under the "
-      "curve of training accuracy (1 would be perfect from the first step), and what they reach on "
-      "the test drawings.",
+      f"- Ease of learning: 3 fresh listeners for each speaker, {_LESSON_STEPS} steps, other starts and "
+      "batches for each seed; area under the curve of training accuracy (1 would be perfect from the "
+      "first step), and what they reach on the test drawings.",
       f"- Machine: {platform.machine()} {some.game['device_kind']}, 2 cores, one for each run.", "",
       "Means and standard errors over seeds.", "",
       runs.table(["", *MEASURES], rows), "",

@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 
 _MOST_NUMBERS = 5000  # Of an array that is kept.
 _PLACE = "--config.data.dir="  # Where the data lies is not what a run is.
+RUNS = "{runs}"  # In options: the folder of all runs of the study, wherever that is.
 
 
 class Job(NamedTuple):
   """One run."""
   name: str  # Of its folder.
   steps: int | None  # After which it is done; None: when its recipe says so.
-  options: tuple[str, ...]  # Of `python -m socialized_learning.main`.
+  options: tuple[str, ...]  # Of `python -m socialized_learning.main`; see RUNS.
   pictures: Mapping[str, str] = {}  # File in its folder -> name beside the page.
+  logged: tuple[str, ...] = ()  # Splits whose last line of metrics is wanted beside its summary.
 
 
 class Records:

@@ -72,7 +72,7 @@ def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Se
 
 def complete(flags: argparse.Namespace, wanted: Sequence[records.Job],
              page: Callable[[dict[str, dict[str, Any]]], str],
-             shown: Sequence[records.Job] | None = None) -> int:
+             shown: Sequence[records.Job] | None = None, first: Sequence[records.Job] = ()) -> int:
   """Makes the runs that are missing, then the page of their summaries; returns the exit status.
 
   Args:
@@ -80,9 +80,11 @@ def complete(flags: argparse.Namespace, wanted: Sequence[records.Job],
     wanted: what to run.
     page: summaries by name -> the page in Markdown.
     shown: what is on the page if it is done, by default what is wanted.
+    first: runs whose folders those wanted read: what is kept of them is not enough.
   """
   kept = records.Records(flags.page)
   try:
+    run_all(first, flags.runs, num_processes=flags.processes)
     run_all(wanted, flags.runs, num_processes=flags.processes, kept=kept)
   except RunFailed as error:
     print(f"error: {error}", file=sys.stderr)
@@ -133,20 +135,26 @@ def _run(job: records.Job, folder: pathlib.Path, shares: "queue.SimpleQueue[set[
   _begin(job, folder)
   cores, log = shares.get(), folder / f"{job.name}.log"
   try:
-    with open(log, "w", encoding="utf-8") as file:
-      ended = subprocess.run(
-          [sys.executable, "-m", "socialized_learning.main", *job.options,
-           *([f"--config.training_steps={job.steps}"] if job.steps else []),
-           f"--workdir={folder / job.name}"],
-          stdout=file, stderr=subprocess.STDOUT, check=False,
-          preexec_fn=functools.partial(_pin, cores))
+    status = _call(job, folder, log, cores)
   finally:
     shares.put(cores)
-  summary = None if ended.returncode else found(job, folder, kept)
+  summary = None if status else found(job, folder, kept)
   if summary is None:
-    raise RunFailed(f"{job.name} ended with status {ended.returncode}, see {log}")
+    raise RunFailed(f"{job.name} ended with status {status}, see {log}")
   print(f"done: {job.name}", flush=True)
   return summary
+
+
+def _call(job: records.Job, folder: pathlib.Path, log: pathlib.Path, cores: set[int]) -> int:
+  """The command line of a run, on some cores; returns its exit status."""
+  given = [option.replace(records.RUNS, str(folder)) for option in job.options]
+  with open(log, "w", encoding="utf-8") as file:
+    return subprocess.run(
+        [sys.executable, "-m", "socialized_learning.main", *given,
+         *([f"--config.training_steps={job.steps}"] if job.steps else []),
+         f"--workdir={folder / job.name}"],
+        stdout=file, stderr=subprocess.STDOUT, check=False,
+        preexec_fn=functools.partial(_pin, cores)).returncode
 
 
 def found(job: records.Job, folder: pathlib.Path, kept: records.Records | None) -> dict[str, Any] | None:
@@ -168,7 +176,7 @@ def _pin(cores: set[int]) -> None:
 def _begin(job: records.Job, folder: pathlib.Path) -> None:
   """Leaves the options of a run beside its folder; what is there already must have been begun with them."""
   if not (folder / job.name).exists():
-    _begun_with(job, folder).write_text(json.dumps(_lasting(job, folder), indent=2) + "\n", encoding="utf-8")
+    _begun_with(job, folder).write_text(json.dumps(records.options(job), indent=2) + "\n", encoding="utf-8")
   elif not _is_begun(job, folder):
     raise RunFailed(f"{folder / job.name} was not begun by this study with the options it has now: remove "
                     "it, or name another folder with --runs")
@@ -176,7 +184,7 @@ def _begin(job: records.Job, folder: pathlib.Path) -> None:
 
 def _is_begun(job: records.Job, folder: pathlib.Path) -> bool:
   try:
-    return json.loads(_begun_with(job, folder).read_text(encoding="utf-8")) == _lasting(job, folder)
+    return json.loads(_begun_with(job, folder).read_text(encoding="utf-8")) == records.options(job)
   except (OSError, ValueError):  # Not there, or damaged.
     return False
 
@@ -185,17 +193,20 @@ def _begun_with(job: records.Job, folder: pathlib.Path) -> pathlib.Path:
   return folder / f"{job.name}.options.json"
 
 
-def _lasting(job: records.Job, folder: pathlib.Path) -> list[str]:
-  """The options of a run that stay the same if the data or all runs of the study are moved."""
-  return [option.replace(f"={folder}{os.sep}", "=") for option in records.options(job)]
-
-
 def finished(job: records.Job, folder: pathlib.Path) -> dict[str, Any] | None:
-  """The summary of a run that has made all its steps, begun with its options; None if it has not."""
+  """The summary of a run that has made all its steps, begun with its options; None if it has not.
+
+  What a job wants of its metrics beside it is under `logged`.
+  """
+  run = folder / job.name
   try:
-    summary, config = (json.loads((folder / job.name / name).read_text(encoding="utf-8"))
+    summary, config = (json.loads((run / name).read_text(encoding="utf-8"))
                        for name in ("summary.json", "config.json"))
     is_whole = summary["step"] == (job.steps or config["training_steps"])
+    if job.logged:
+      rows = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+      last = {row["split"]: row for row in rows}
+      summary["logged"] = {split: last[split] for split in job.logged}
   except (OSError, ValueError, KeyError, TypeError):  # Not there, or damaged: the run makes it anew.
     return None
   return summary if is_whole and _is_begun(job, folder) else None

@@ -17,20 +17,22 @@ def _made_up(monkeypatch, tmp_path):
   def make(study, summary, *flags):
     jobs, page = {}, tmp_path / "page.md"
 
-    def run(job, folder, shares, kept):
-      del shares
+    def call(job, folder, log, cores):
+      del log, cores
       assert job.name not in jobs  # No two have the same name.
       jobs[job.name] = job
-      runs._begin(job, folder)
       left = folder / job.name
-      left.mkdir(parents=True, exist_ok=True)
+      left.mkdir()
       for picture in job.pictures:
         (left / picture).write_text(job.name)
-      (left / "summary.json").write_text(json.dumps({"step": 1} | summary(job)))
-      (left / "config.json").write_text('{"training_steps": 1}')
-      return runs.found(job, folder, kept)
+      found = {"step": job.steps or 1} | summary(job)
+      (left / "summary.json").write_text(json.dumps(found))
+      (left / "config.json").write_text(json.dumps({"training_steps": found["step"]}))
+      rows = [{"split": split, "accuracy": 0.5} for split in job.logged]
+      (left / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+      return 0
 
-    monkeypatch.setattr(runs, "_run", run)
+    monkeypatch.setattr(runs, "_call", call)
     assert study.main([f"--page={page}", f"--runs={tmp_path / 'runs'}", *flags]) == 0
     return jobs, page.read_text(encoding="utf-8").splitlines()
 

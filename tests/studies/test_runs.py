@@ -37,7 +37,7 @@ def test_a_run_is_not_done(tmp_path, summary, config):
 
 
 def test_a_folder_with_other_options_is_neither_taken_nor_gone_on_with(tmp_path, monkeypatch):
-  monkeypatch.setattr(runs.subprocess, "run", lambda *_, **__: pytest.fail("a run was started"))
+  monkeypatch.setattr(runs, "_call", lambda *_: pytest.fail("a run was started"))
   folder = _left(tmp_path)
   elsewhere = _JOB._replace(options=("--config=recipe:er", "--config.data.dir=/yours"))
   assert runs.run_all([elsewhere], folder, num_processes=1) == {"run": json.loads(_WHOLE)}
@@ -51,10 +51,9 @@ def test_a_folder_with_other_options_is_neither_taken_nor_gone_on_with(tmp_path,
     runs.run_all([_JOB], folder, num_processes=1)
 
 
-def test_the_folder_of_all_runs_can_be_moved(tmp_path):
-  lessons = lambda folder: _JOB._replace(options=(f"--config.speaker_checkpoint={folder / 'game'}",))
-  (tmp_path / "here").mkdir()
-  folder = _left(tmp_path / "here", options=lessons(tmp_path / "here").options)
-  there = folder.rename(tmp_path / "there")
-  assert runs.finished(lessons(there), there) == json.loads(_WHOLE)
-  assert runs.finished(lessons(folder), there) is None
+def test_what_is_wanted_of_the_metrics(tmp_path):
+  folder, job = _left(tmp_path), _JOB._replace(logged=("valid",))
+  assert runs.finished(job, folder) is None
+  rows = [{"split": "valid", "step": 200}, {"split": "valid", "step": 400}, {"split": "test", "step": 400}]
+  (folder / "run/metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+  assert runs.finished(job, folder) == json.loads(_WHOLE) | {"logged": {"valid": rows[1]}}
