@@ -119,10 +119,14 @@ class ContinualExperiment(base.FusedExperiment):
     return metrics
 
   def _at_start(self, rng: chex.Array) -> None:
-    """Accuracies before any training, and the beginning of the first task."""
+    """Accuracies before any training, and the beginning of the first task that has steps."""
     with self._stopwatch.pause():
       self.results.note_start(self._examined(range(self.results.num_tasks)))
     self._cross_border("begin", 0, rng)
+    if self._config.method == "joint":  # No task has an end of its own.
+      return
+    for task in np.flatnonzero(self._streams[0].plan.task_ends == 0):
+      self._at_end_of(int(task), rng)
 
   def _at_end_of(self, task: int, rng: chex.Array) -> None:
     """What a task's end brings: the learner's own business, an examination, the next task."""

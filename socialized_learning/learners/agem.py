@@ -81,9 +81,10 @@ def make(classifier: Classifier, config: config_dict.ConfigDict, *, images: chex
     share = config.buffer_size // config.num_tasks
     scores = jax.random.uniform(randomness.named(key, "examples"), task.examples.index.shape)
     scores = jnp.where(task.examples.valid, scores, -1.0)
+    share = min(share, len(scores))  # A task may have fewer,
     chosen = jax.lax.top_k(scores, share)[1]
     slots = state.memory.seen + jnp.arange(share, dtype=jnp.int32)
-    kept = scores[chosen] >= 0  # A task may have fewer.
+    kept = scores[chosen] >= 0  # or fewer than another one.
     memory = memory_lib.write(
         state.memory, jnp.where(kept, slots, config.buffer_size), task.examples.index[chosen],
         task.examples.view[chosen], {}, kept.sum())

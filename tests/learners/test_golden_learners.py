@@ -12,6 +12,7 @@ from socialized_learning.learners import er
 from socialized_learning.learners import sgd
 from socialized_learning.learners import si
 from socialized_learning.learners import steps
+from socialized_learning.learners import types
 from tests.learners import golden
 from tests.learners import world
 
@@ -231,3 +232,16 @@ def test_agem(wrong, theta, monkeypatch):
   assert metrics["turned"] == wrong
   _close(golden.summary(state.net.params), theta)
   np.testing.assert_array_equal(state.memory.index, held.index)  # Nothing is stored in a step.
+
+
+@pytest.mark.parametrize("num_valid", [1, 2])
+def test_agem_keeps_all_of_a_task_with_fewer_images_than_its_share(num_valid):
+  learner = world.make(agem, "small_mlp", world.config("small_mlp", num_tasks=2))  # Three each.
+  task = types.Task(jnp.int32(0), world.batch([8, 9])._replace(valid=jnp.arange(2) < num_valid),
+                    jnp.ones(5, bool), jnp.ones(5, bool))
+  held = world.memory()._replace(seen=jnp.int32(3))
+  state = learner.end_task(agem.State(golden.net("small_mlp"), held), task, world.world("small_mlp"),
+                           world.KEY)
+  assert state.memory.seen == 3 + num_valid
+  assert sorted(state.memory.index[3:3 + num_valid].tolist()) == [8, 9][:num_valid]
+  np.testing.assert_array_equal(state.memory.index[3 + num_valid:], held.index[3 + num_valid:])
