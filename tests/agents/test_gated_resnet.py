@@ -77,6 +77,8 @@ def test_logits(run, is_training, is_dense, dtype):
   np.testing.assert_allclose((output.logits**2).sum(), squares, rtol=rtol)
   if is_dense:
     assert decisions.kept.all()
+    if is_training:
+      np.testing.assert_allclose(output.logits.sum(), -1.700362, rtol=rtol)
     return
   kept = _KEPT_IN_TRAINING if is_training else _KEPT_AT_INFERENCE
   assert decisions.kept.sum(axis=-1).tolist() == kept
@@ -86,6 +88,10 @@ def test_logits(run, is_training, is_dense, dtype):
     np.testing.assert_allclose((decisions.logits**2).sum(), 67.026358, rtol=rtol)
     np.testing.assert_allclose(decisions.log_probs, _LOG_PROBS, rtol=rtol)
     assert output.logits.argmax(axis=-1).tolist() == [0, 9, 7, 0, 9, 4]
+    replayed, _, _ = run(golden.net(dtype), golden.images(golden.REPLAYED, dtype=dtype), bars, True)
+    assert replayed.logits.argmax(axis=-1).tolist() == [8, 9, 5, 5, 9, 4]
+  else:
+    np.testing.assert_allclose(np.abs(decisions.logits).min(), 0.0049, atol=5e-5)
 
 
 def test_while_all_is_dense_the_agents_remember_nothing(run):

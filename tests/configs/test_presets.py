@@ -8,7 +8,7 @@ from socialized_learning.configs import presets
 
 _UNIF, _LONGTAIL = "gcil-cifar100-unif", "gcil-cifar100-longtail"
 
-# Typed from specs/synergy.md, section 4, and specs/dynamos.md, section 4.
+# Typed from specs/synergy.md, section 4.
 _NUMBERS = [
     ("synergy", "rot-mnist", 200, "importance_rate", 0.4),
     ("synergy", "rot-mnist", 500, "importance_rate", 0.8),
@@ -51,13 +51,22 @@ _NUMBERS = [
     ("clser", _UNIF, 200, "num_epochs", 200),
     ("clser", _UNIF, 500, "plastic_ema_rate", 0.9),
     ("clser", _LONGTAIL, 500, "consistency_weight", 0.1),
-    ("dynamos", "seq-mnist", 1000, "policy_weight", 0.7),
-    ("dynamos", "seq-mnist", 2000, "label_weight", 3),
-    ("dynamos", "seq-svhn", 500, "policy_logit_weight", 1),
-    ("dynamos", "seq-svhn", 2000, "num_epochs", 70),
-    ("dynamos", "mnist-360", 100, "policy_penalty", -200),
-    ("dynamos", "mnist-360", 500, "prototype_weight", 0.3),
 ]
+
+# All that differs between the rows of Dynamos, typed from specs/dynamos.md, section 4.
+_DYNAMOS_KEYS = ("batch_size", "replay_batch_size", "num_epochs", "logit_weight", "label_weight",
+                 "policy_logit_weight", "policy_penalty", "policy_weight", "prototype_weight")
+_DYNAMOS = {
+    ("seq-mnist", 500): (10, 10, 1, 0.2, 2.0, 0.2, -500, 0.5, 0.3),
+    ("seq-mnist", 1000): (10, 10, 1, 0.1, 2.5, 0.2, -200, 0.7, 0.5),
+    ("seq-mnist", 2000): (10, 10, 1, 0.5, 3.0, 0.2, -200, 0.5, 0.5),
+    ("seq-svhn", 500): (16, 16, 70, 2.0, 3.0, 1.0, -500, 1.0, 0.5),
+    ("seq-svhn", 1000): (16, 16, 70, 2.5, 2.0, 0.2, -500, 1.0, 0.5),
+    ("seq-svhn", 2000): (16, 16, 70, 2.5, 2.0, 0.2, -500, 1.0, 0.5),
+    ("mnist-360", 100): (16, 16, 1, 0.2, 1.0, 0.1, -200, 0.5, 0.5),
+    ("mnist-360", 200): (16, 16, 1, 0.2, 1.5, 0.1, -200, 1.0, 0.5),
+    ("mnist-360", 500): (16, 16, 1, 0.1, 1.5, 0.1, -200, 0.3, 0.3),
+}
 
 # Of the published streams: how many rows the tables have, and how many are ours.
 _NUM_PUBLISHED = dict(synergy=18, sgd=8, joint=8, ewc_on=5, er=24, derpp=27, clser=27, dynamos=9)
@@ -102,13 +111,17 @@ def test_whole_rows():
       source="cls-er", ours=False, reason="", learning_rate=0.03, batch_size=10,
       replay_batch_size=128, num_epochs=1, consistency_weight=2.0, stable_ema_rate=0.9,
       stable_ema_decay=0.99, plastic_ema_rate=1.0, plastic_ema_decay=0.99)
-  row = presets.preset("dynamos", "seq-mnist", 500)
-  assert row == dict(
-      source="dynamos", ours=False, reason="", learning_rate=0.07, batch_size=10,
-      replay_batch_size=10, num_epochs=1, width=32, grey_as_colour=True, warmup_steps=10, warmup_epochs=0,
-      keep_ratio=0.7, logit_weight=0.2, label_weight=2.0, policy_logit_weight=0.2,
-      policy_penalty=-500.0, policy_weight=0.5, prototype_weight=0.3,
-      policy_temperature=0.15, bottleneck_ratio=16, inference="threshold", inference_threshold=0.5)
+
+
+@pytest.mark.parametrize("stream, buffer", _DYNAMOS)
+def test_rows_of_dynamos(stream, buffer):
+  numbers = dict(zip(_DYNAMOS_KEYS, _DYNAMOS[stream, buffer], strict=True))
+  warm_up = dict(zip(("warmup_steps", "warmup_epochs"),
+                     (10, 0) if numbers["num_epochs"] == 1 else (0, 10)))
+  assert presets.preset("dynamos", stream, buffer) == numbers | warm_up | dict(
+      source="dynamos", ours=False, reason="", learning_rate=0.07, width=32, grey_as_colour=True,
+      keep_ratio=0.7, policy_temperature=0.15, bottleneck_ratio=16, inference="threshold",
+      inference_threshold=0.5)
 
 
 def _is_other_data(stream):

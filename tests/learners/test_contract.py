@@ -20,7 +20,7 @@ _GATED = classifiers.make_classifier(
     config_dict.create(kind="gated_resnet", width=2, has_agents=True, bottleneck_ratio=2,
                        policy_temperature=0.15, grey_as_colour=False), _NUM_OUTPUTS,
     inference=config_dict.create(mode="threshold", threshold=0.5))
-_HAVE_AGENTS = ("dynamos", "dynamos_sgd")  # Convolutions: members in a loop take long to compile.
+_HAVE_AGENTS = ("dynamos", "dynamos_sgd")
 _ALL = pytest.mark.parametrize("name", list(learners.LEARNERS))
 
 
@@ -35,7 +35,7 @@ def _make(name):
   values = presets.preset(name, stream, buffer or None) | {
       "buffer_size": 6, "replay_batch_size": 4, "memory_policy": "reservoir", "fidelity": "clean",
       "average_filters": False, "num_tasks": 2, "batch_size": _BATCH, "num_epochs": 1,
-      "thresholds": ()}
+      "thresholds": (), "warmup_steps": 1, "warmup_epochs": 0}
   return learners.make(name, _classifier(name), config_dict.ConfigDict(values), axis_name=None,
                        images=jnp.zeros((1, *_SHAPE)), num_outputs=_NUM_OUTPUTS)
 
@@ -90,13 +90,13 @@ class _Walk:
     return state, metrics
 
 
-def _loop(function, in_axes=0):
-  """As `vmap`, one member after the other; of the mapped axes only the first is ever there."""
+def _alone(function, in_axes=0):
+  """As `vmap` over one member, without it; of the mapped axes only the first is ever there."""
   def mapped(*args):
     axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
-    one = lambda i: function(*(jax.tree.map(lambda x: x[i], arg) if axis == 0 else arg
-                               for arg, axis in zip(args, axes)))
-    return jax.tree.map(lambda *xs: jnp.stack(xs), *map(one, range(2)))
+    found = function(*(jax.tree.map(lambda x: x[0], arg) if axis == 0 else arg
+                       for arg, axis in zip(args, axes)))
+    return jax.tree.map(lambda x: jnp.asarray(x)[None], found)
 
   return mapped
 
@@ -127,14 +127,18 @@ def test_learns_and_stays_finite(name, whole):
                               _make(name).heads(start)[head].params[last]["w"]), head
 
 
-@pytest.mark.parametrize("name", [name for name in learners.LEARNERS if name not in _HAVE_AGENTS])
-def test_members_all_at_once_are_members_one_by_one(name, whole):
+# Dynamos does all that dynamos_sgd does; with convolutions it takes long to compile.
+@pytest.mark.parametrize("name", [name for name in learners.LEARNERS if name != "dynamos_sgd"])
+def test_a_member_among_others_is_a_member_alone(name, whole):
   _, keys, state, metrics = whole(name)
-  walk = _Walk(_make(name), _loop)
-  state_in_turn, metrics_in_turn = walk.walk(walk.start(keys), keys, range(6))
-  assert jax.tree.structure(state_in_turn) == jax.tree.structure(state)
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5),
-               (state_in_turn, metrics_in_turn), (state, metrics))
+  walk = _Walk(_make(name), _alone)
+  for member in range(1 if name in _HAVE_AGENTS else 2):
+    key = keys[member:member + 1]
+    alone = walk.walk(walk.start(key), key, range(6))
+    among = jax.tree.map(lambda x: x[member:member + 1], (state, metrics))
+    assert jax.tree.structure(alone) == jax.tree.structure(among)
+    rtol = 5e-3 if name in _HAVE_AGENTS else 2e-4  # Statistics of tiny batches multiply rounding.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-5), alone, among)
 
 
 @_ALL

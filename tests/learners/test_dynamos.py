@@ -9,14 +9,13 @@ import pytest
 
 from socialized_learning import learners
 from socialized_learning import memory as memory_lib
+from socialized_learning.agents import gated_resnet
 from socialized_learning.experiments import base
 from socialized_learning.learners import dynamos
-from socialized_learning.learners import dynamos_sgd
 from socialized_learning.learners import gating
 from socialized_learning.learners import steps
 from socialized_learning.memory import policies
 from socialized_learning.platform.errors import NonFiniteError
-from socialized_learning.population import randomness
 from tests.learners import gated_golden as golden
 from tests.learners import world
 from tests.learners.golden import summary
@@ -33,6 +32,7 @@ _METRICS = {
 _NORMS = {0: 27.932502, 13: 1.088581, 14: 0.567545, 15: 7.494080, 16: 0.920676, 17: 0.244046,
           18: 0.671042, 19: 0.248810, 20: 0.116512, 58: 3.114620, 59: 0.778305}
 _STEM = "resnet/~/stem"
+_BOTH = pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-5), (np.float32, 1e-3)])
 
 
 def _memory(dtype=np.float64, seen=6) -> memory_lib.Memory:
@@ -47,18 +47,21 @@ def _memory(dtype=np.float64, seen=6) -> memory_lib.Memory:
 
 @pytest.fixture(name="observe", scope="module")
 def _observe():
-  """(state, dtype, warmup_steps, weights) -> state, metrics, gradients, all choices forced.
+  """(state, dtype, warmup_steps, detached, weights) -> state, metrics, gradients, all choices forced.
 
-  One program for all weights.
+  One program for all weights, and for agents that are cut off from what they read.
   """
   gradient, reservoir = steps.gradient, policies.reservoir_slots
+  look = gated_resnet._Agent.__call__
 
-  def step(state, shown, warmup_steps, weights):
+  def step(state, shown, warmup_steps, detached, weights):
     grads = []
     config = types.SimpleNamespace(**_REST, warmup_steps=warmup_steps, **weights)
     learner = dynamos.make(golden.classifier(), config, images=jnp.zeros((1, *golden.SHAPE)),
                            num_outputs=10, axis_name=None)
     with pytest.MonkeyPatch.context() as patch:
+      patch.setattr(gated_resnet._Agent, "__call__", lambda agent, x, *args: look(
+          agent, jnp.where(detached, jax.lax.stop_gradient(x), x), *args))
       patch.setattr(gating, "draw_bars", lambda *_: jnp.asarray(golden.bars()))
       patch.setattr(memory_lib, "sample", lambda key, held, num: (
           jnp.arange(6), jnp.arange(6) < held.seen))
@@ -71,10 +74,11 @@ def _observe():
   compiled = jax.jit(lambda state, images, labels, *args: step(
       state, learners.World(lambda index, view, keys: images[index], labels), *args))
 
-  def run(state, dtype=np.float64, warmup_steps=0, **weights):
+  def run(state, dtype=np.float64, warmup_steps=0, detached=False, **weights):
     with jax.enable_x64(True):
       shown, labels = golden.images_of_world(dtype)
-      return jax.device_get(compiled(state, shown, labels, warmup_steps, _WEIGHTS | weights))
+      return jax.device_get(
+          compiled(state, shown, labels, warmup_steps, detached, _WEIGHTS | weights))
 
   return run
 
@@ -94,7 +98,7 @@ def _norms(grads):
           for t, (module, which) in enumerate(golden.tensors())}
 
 
-@pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-5), (np.float32, 1e-3)])
+@_BOTH
 def test_golden_step(observe, dtype, rtol):
   state, metrics, grads = observe(_state(dtype), dtype)
   found = [metrics[name] for name in _METRICS]
@@ -117,13 +121,22 @@ def test_golden_step(observe, dtype, rtol):
       -0.128247, 1.503032, -2.256248, 0.584531], rtol=rtol, atol=rtol)
 
 
-def test_cross_entropy_does_not_reach_the_agents(observe):
-  _, _, grads = observe(_state(), policy_weight=0.0, policy_logit_weight=0.0, prototype_weight=0.0)
+@_BOTH
+def test_cross_entropy_does_not_reach_the_agents(observe, dtype, rtol):
+  _, _, grads = observe(_state(dtype), dtype, policy_weight=0.0, policy_logit_weight=0.0,
+                        prototype_weight=0.0)
   for module, leaves in grads.items():
     if "agent" in module:
       assert not any(leaf.any() for leaf in leaves.values()), module
   norms = _norms(grads)
-  np.testing.assert_allclose([norms[0], norms[58]], [7.942801, 3.114620], rtol=1e-5)
+  np.testing.assert_allclose([norms[0], norms[58]], [7.942801, 3.114620], rtol=rtol)
+
+
+@_BOTH
+def test_agents_that_are_cut_off_from_what_they_read(observe, dtype, rtol):
+  norms = _norms(observe(_state(dtype), dtype, detached=True)[2])
+  found = [norms[0], norms[58], norms[16]]
+  np.testing.assert_allclose(found, [7.942801, 3.114620, 0.920676], rtol=rtol)
 
 
 @pytest.mark.parametrize("weight", ["policy_weight", "prototype_weight", "policy_logit_weight"])
@@ -177,22 +190,23 @@ def test_batches_of_one_image_on_each_of_two_devices():
   random = np.random.default_rng(0)  # By NumPy: one program less to compile.
   net = jax.tree.map(lambda x: jnp.asarray(0.5 * np.abs(random.normal(size=x.shape))),
                      jax.eval_shape(alone.init, world.KEY, shown[:1]))
-  batch = world.batch([1, 4])
+  held = _memory()
+  held.notes["policy_logits"] = held.notes["policy_logits"][..., :8]
+  state, batch = dynamos.State(net, held, jnp.int32(0)), world.batch([1, 4])
 
-  learner = dynamos_sgd.make(each, config, images=shown[:1], num_outputs=10, axis_name="devices")
-  train = jax.pmap(lambda net, batch: learner.observe(
-      dynamos_sgd.State(net, jnp.int32(0)), batch, seen, world.KEY), "devices", in_axes=(None, 0))
-  states, metrics = train(net, jax.tree.map(lambda x: x.reshape(2, 1), batch))
-  run = gating.make_pass(alone, config, None)
-  key = randomness.named(world.KEY, "gates")
-  both = jax.jit(lambda net: run(net, shown[batch.index], labels[batch.index], batch.valid, key,
-                                 False))(net)
-  for name, value in both.terms.items():
-    np.testing.assert_allclose(metrics[name], [value] * 2, rtol=1e-9, err_msg=name)
-  assert both.terms["prototype_loss"] == 0  # Two are too few for it.
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-9), states.net.stats,
-               both.stats)
-  jax.tree.map(lambda x: np.testing.assert_array_equal(x[0], x[1]), states)
+  def observe(classifier, axis_name):
+    learner = dynamos.make(classifier, config, images=shown[:1], num_outputs=10, axis_name=axis_name)
+    return lambda state, batch: learner.observe(state, batch, seen, world.KEY)
+
+  one, of_one = jax.jit(observe(alone, None))(state, batch)
+  two, of_two = jax.pmap(observe(each, "devices"), "devices", in_axes=(None, 0))(
+      state, jax.tree.map(lambda x: x.reshape(2, 1), batch))
+  for name, value in of_one.items():
+    np.testing.assert_allclose(of_two[name], [value] * 2, rtol=1e-9, err_msg=name)
+  assert of_one["prototype_loss"] == 0  # Two are too few for it.
+  assert all(of_one[name] > 0 for name in ("label_loss", "logit_loss", "policy_logit_loss"))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, [b] * 2, rtol=1e-7, atol=1e-12), two, one)
+  assert one.memory.seen == 6 + 2
   for module, which in (("stem", "w"), ("agent_0/~/excite", "w"), ("linear", "b")):
-    after = states.net.params[f"resnet/~/{module}"][which][0]
+    after = one.net.params[f"resnet/~/{module}"][which]
     assert np.isfinite(after).all() and (after != net.params[f"resnet/~/{module}"][which]).any()

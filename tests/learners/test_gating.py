@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from socialized_learning.learners import gating
+from tests.learners import gated_golden as golden
 
 
 _BOTH = pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-9), (np.float32, 1e-5)])
@@ -25,6 +26,15 @@ def test_rewards_by_hand(dtype, rtol):
   assert found.dtype == dtype
   np.testing.assert_allclose(found, [[-0.0025, -0.49], [-1.25, -245.0]], rtol)
   assert not gating.rewards(np.ones((1, 4, 8)), np.array([False]), 1.0, -200.0).any()
+
+
+@pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-4), (np.float32, 1e-3)])  # To six places.
+def test_golden_rewards(dtype, rtol):
+  kept = jnp.asarray(golden.bars() < 1, dtype)
+  found = gating.rewards(kept, np.array([True] * 4 + [False] * 2), 0.7, -500.0)
+  expected = [[-0.012656, -0.011289], [-0.000352, -0.000156], [-0.012656, -0.005625], [-0.04] * 2,
+              [-3.300781, -5.644531], [-0.175781, -0.078125]]
+  np.testing.assert_allclose(found, np.tile(expected, 2), rtol, atol=5e-7)
 
 
 def test_policy_loss_and_its_gradient():
