@@ -8,7 +8,6 @@ Cost: about 40 minutes on 2 cores.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-import pathlib
 import platform
 import sys
 from typing import Any, NamedTuple
