@@ -4,7 +4,6 @@ Every system is measured in a process of its own (`in_fresh_process`), so that c
 memory peaks and thread pools of one do not touch another.
 """
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 import json
 import os
@@ -15,6 +14,8 @@ import subprocess
 import sys
 import time
 from typing import Any, NamedTuple
+
+from emcom_datasets import command_line
 
 _DEVICE_COUNT = "--xla_force_host_platform_device_count"
 
@@ -30,26 +31,20 @@ class MeasurementError(Exception):
   """A system did not live to be measured; its own complaint is on the standard error stream."""
 
 
-class Parser(argparse.ArgumentParser):
-  """The flags of one benchmark; says what is wrong in one line, with exit status 2."""
+class WrongFlag(MeasurementError):
+  """It could not be measured as it was asked for, and has said why in one line."""
+
+
+class Parser(command_line.Parser):
+  """The flags of one benchmark."""
 
   def __init__(self, name: str, description: str):
-    super().__init__(prog=f"python -m benchmarks.{name}", description=description,
-                     formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    super().__init__(f"benchmarks.{name}", description)
 
   def add_count(self, name: str, default: int, meaning: str) -> None:
     """Adds a flag for a whole number from 1 on."""
-    self.add_argument(f"--{name}", type=_positive, default=default, metavar="N",
+    self.add_argument(f"--{name}", type=command_line.positive, default=default, metavar="N",
                       help=f"{meaning} ({default})")
-
-  def error(self, message: str):
-    self.exit(2, f"error: {message}\n")
-
-
-def _positive(text: str) -> int:
-  if not text.isdecimal() or int(text) < 1:
-    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-  return int(text)
 
 
 def measure(build: Callable[[], System], *, num_steps: int, matmul_size: int) -> dict[str, Any]:
@@ -140,13 +135,15 @@ def report(module: str, runs: Mapping[str, Sequence[str]], *,
     compare: makes another object, to be printed last, of those of all systems; None for none.
 
   Returns:
-    The exit status: 0, or 1 after an error was said.
+    The exit status: 0, or 1 or 2 after an error was said.
   """
   lines = {}
   for system, arguments in runs.items():
     try:
       lines[system] = in_fresh_process(
           module, arguments, device_count=(device_counts or {}).get(system, 1))
+    except WrongFlag:
+      return 2
     except MeasurementError as error:
       print(f"error: {error}", file=sys.stderr)
       return 1
@@ -166,7 +163,8 @@ def in_fresh_process(module: str, arguments: Sequence[str], *, device_count: int
     device_count: simulated devices, where the CPU is the device.
 
   Raises:
-    MeasurementError: the process failed or was killed (as by want of memory).
+    WrongFlag: the process ended with status 2.
+    MeasurementError: it failed otherwise or was killed (as by want of memory).
   """
   inherited = re.sub(rf"{_DEVICE_COUNT}=\d+", "", os.environ.get("XLA_FLAGS", ""))
   environment = os.environ | {
@@ -177,5 +175,5 @@ def in_fresh_process(module: str, arguments: Sequence[str], *, device_count: int
   done = subprocess.run([sys.executable, "-m", module, *arguments], env=environment,
                         stdout=subprocess.PIPE, text=True, check=False)
   if done.returncode:
-    raise MeasurementError(f"python -m {module} {' '.join(arguments)}: status {done.returncode}")
+    raise (WrongFlag if done.returncode == 2 else MeasurementError)(f"python -m {module} {' '.join(arguments)}: status {done.returncode}")
   return json.loads(done.stdout.splitlines()[-1])

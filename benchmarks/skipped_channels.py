@@ -5,8 +5,8 @@
 Measures inference with all channels, masked, against the network without those that no image needs
 (`agents.compaction`), beside the share of multiply-accumulates that is left. With --run it is the
 trained network of that run and the channels that all its test images, each class and some single
-images need; the two must give the same logits. Without it an untrained one, cut down to some shares
-of its channels: what time could be saved at all. Prints one JSON line.
+images need; the logits' `largest_difference` is then one of rounding. Without it an untrained one, cut
+down to some shares of its channels: what time could be saved at all. Prints one JSON line.
 
 Exit status: 0 done; 1 it could not be measured; 2 a wrong flag, said in one line.
 """
@@ -19,6 +19,7 @@ import sys
 from typing import Any
 
 from benchmarks import measure
+from socialized_learning.platform.errors import UserError
 
 BENCHMARK = "skipped_channels"
 _SHARES = (1.0, 0.875, 0.75, 0.5, 0.25)
@@ -65,7 +66,11 @@ def main(arguments: Sequence[str]) -> int:
   """Measures in a process of its own; returns the exit status."""
   flags = parse(arguments)
   if flags.here:
-    print(json.dumps(measure_here(flags)))
+    try:
+      print(json.dumps(measure_here(flags)))
+    except UserError as error:  # Of the images.
+      print(f"error: {error}", file=sys.stderr)
+      return 2
     return 0
   return measure.report(f"benchmarks.{BENCHMARK}", {BENCHMARK: [*arguments, "--here"]})
 

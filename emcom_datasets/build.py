@@ -25,25 +25,13 @@ import signal
 import sys
 import tempfile
 
+from emcom_datasets import command_line
 from emcom_datasets import image_features
 from emcom_datasets import image_sets
 from emcom_datasets.errors import DataSetError
 
 _CELEBA = "byol_celeb_a2"
 _IMAGENET = "byol_imagenet2012"
-
-
-class _Parser(argparse.ArgumentParser):
-  """Says what is wrong in one line."""
-
-  def error(self, message: str):
-    self.exit(2, f"error: {message}; --help says more\n")
-
-
-def _positive(text: str) -> int:
-  if not text.isdecimal() or int(text) < 1:
-    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-  return int(text)
 
 
 def _share(text: str) -> float:
@@ -58,8 +46,7 @@ def _share(text: str) -> float:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
   """The flags; exits with status 2 and one line for wrong ones."""
-  parser = _Parser(prog="python -m emcom_datasets.build", description=__doc__,
-                   formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+  parser = command_line.Parser("emcom_datasets.build", __doc__)
   parser.add_argument("--name", choices=(_CELEBA, _IMAGENET), required=True, help="which set")
   parser.add_argument("--images", type=Path, metavar="DIR", help=(
       "CelebA: the folder of the images, img_align_celeba (not needed with --features, unless "
@@ -75,7 +62,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   source.add_argument("--list_order", action="store_true",
                       help="print the images in order, one a line, and stop")
   parser.add_argument("--out", type=Path, metavar="DATA", help="the folder of prepared sets")
-  parser.add_argument("--batch", type=_positive, default=64, metavar="B",
+  parser.add_argument("--batch", type=command_line.positive, default=64, metavar="B",
                       help="images the encoder is given at a time (64)")
   parser.add_argument("--valid_share", type=_share, metavar="SHARE", help=(
       "ImageNet: share of train/ that becomes the validation split, with a fixed seed "

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pathlib
 from typing import Any
 
+from emcom_datasets import command_line
+
 from studies import records
 from studies import runs
 
@@ -21,7 +23,7 @@ def parse(study: str, description: str, streams: Sequence[str], arguments: Seque
   """The flags of a study on these streams; exits with status 2 for wrong ones."""
   parser = runs.parser(study, description, folder="mnist")
   parser.add_argument("--data", required=True, help="folder that holds the images")
-  parser.add_argument("--steps", type=runs.positive, help="of each run, to try it out: in folders of "
+  parser.add_argument("--steps", type=command_line.positive, help="of each run, to try it out: in folders of "
                       "its own, with the page beside them (all)")
   flags = runs.parse(parser, arguments, streams=streams)
   if flags.steps:  # What was cut short must not be taken for a run to the end.
@@ -45,7 +47,17 @@ def job(flags: argparse.Namespace, stream: str, method: str, slots: int, variant
       f"--config.data.dir={flags.data}", "--config.log_train_data_interval=1000", *options))
 
 
-def complete(flags: argparse.Namespace, jobs: Sequence[records.Job],
+def complete(flags: argparse.Namespace, jobs: Mapping[str, Sequence[records.Job]],
              page: Callable[[Sequence[str], Summaries], str]) -> int:
-  """Makes what is missing, then the page of (streams, summaries); returns the exit status."""
-  return runs.complete(flags, jobs, lambda summaries: page(flags.streams, summaries))
+  """Makes what is missing of the wanted streams, then the page; returns the exit status.
+
+  Args:
+    flags: those of `parse`.
+    jobs: the runs of every stream of the study.
+    page: (streams all of whose runs are done, summaries) -> the page in Markdown.
+  """
+  return runs.complete(
+      flags, [each for stream in flags.streams for each in jobs[stream]],
+      lambda summaries: page([stream for stream, of_one in jobs.items()
+                              if all(job.name in summaries for job in of_one)], summaries),
+      shown=[each for of_one in jobs.values() for each in of_one])

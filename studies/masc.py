@@ -37,9 +37,13 @@ def main(arguments: Sequence[str]) -> int:
   parser = runs.parser("masc", __doc__)
   parser.add_argument("--data", help="folder that holds CIFAR-100")
   flags = runs.parse(parser, arguments, sets=_SETS)
-  names = [name for name in flags.sets if name != "cifar100" or flags.data]
-  jobs = [_job(name, seed, flags.data) for name in names for seed in range(_SETS[name])]
-  return runs.complete(flags, jobs, lambda summaries: page(names, summaries))
+  jobs = {name: [_job(name, seed, flags.data) for seed in range(num)] for name, num in _SETS.items()}
+  wanted = [name for name in flags.sets if name != "cifar100" or flags.data]
+  return runs.complete(
+      flags, [each for name in wanted for each in jobs[name]],
+      lambda summaries: page([name for name, of_one in jobs.items() if all(
+          job.name in summaries for job in of_one)], summaries),
+      shown=[each for of_one in jobs.values() for each in of_one])
 
 
 def _picture(name: str) -> str:

@@ -9,6 +9,7 @@ of which rot-mnist and perm-mnist take 25 each.
 """
 
 from collections.abc import Mapping, Sequence
+import functools
 import sys
 from typing import Any
 
@@ -55,14 +56,13 @@ _EWC_WEIGHTS = (2, 7)
 def main(arguments: Sequence[str]) -> int:
   """Makes what is missing, then the page; returns the exit status."""
   flags = continual.parse("mnist", __doc__, list(PUBLISHED), arguments)
-  job, seeds = continual.job, continual.SEEDS
-  jobs = [job(flags, stream, method, slots)
-          for stream in flags.streams for method, slots in PUBLISHED[stream]]
-  again = ("--config.random_seed=1", f"--config.stream.seed={seeds}")
-  jobs += [job(flags, *row, "again", again) for row in _MORE_SEEDS if row[0] in flags.streams]
-  if "perm-mnist" in flags.streams:
-    jobs += [job(flags, "perm-mnist", "ewc_on", 0, f"weight{weight}",
-                 (f"--config.learner.ewc_weight={weight}",)) for weight in _EWC_WEIGHTS]
+  job = functools.partial(continual.job, flags)
+  jobs = {stream: [job(stream, *row) for row in rows] for stream, rows in PUBLISHED.items()}
+  again = ("--config.random_seed=1", f"--config.stream.seed={continual.SEEDS}")
+  for row in _MORE_SEEDS:
+    jobs[row[0]].append(job(*row, "again", again))
+  jobs["perm-mnist"] += [job("perm-mnist", "ewc_on", 0, f"weight{weight}", (
+      f"--config.learner.ewc_weight={weight}",)) for weight in _EWC_WEIGHTS]
   return continual.complete(flags, jobs, page)
 
 

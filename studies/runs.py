@@ -19,6 +19,7 @@ import subprocess
 import sys
 from typing import Any
 
+from emcom_datasets import command_line
 import numpy as np
 from scipy import stats
 
@@ -26,26 +27,22 @@ from studies import records
 
 
 class RunFailed(Exception):
-  """A run cannot begin, or ended with an error; then its output is in the file named."""
+  """A run ended with an error; its output is in the file named."""
+
+
+class OtherRun(Exception):
+  """What lies in the folder of a run is another one."""
 
 
 def parser(study: str, description: str, *, folder: str | None = None) -> argparse.ArgumentParser:
   """The flags that all studies have; `folder` is that of its runs if it shares another's."""
-  made = argparse.ArgumentParser(prog=f"python -m studies.{study}", description=description,
-                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+  made = command_line.Parser(f"studies.{study}", description)
   made.add_argument("--runs", type=pathlib.Path, default=f"runs/study_{folder or study}",
                     help="folder of the runs (%(default)s)")
-  made.add_argument("--processes", type=positive, default=2, help="runs at a time (%(default)s)")
+  made.add_argument("--processes", type=command_line.positive, default=2, help="runs at a time (%(default)s)")
   made.add_argument("--page", type=pathlib.Path, default=f"docs/results/{study}.md",
                     help="to write (%(default)s)")
   return made
-
-
-def positive(text: str) -> int:
-  """A whole number from 1 on, as a type of flags."""
-  if not text.isdecimal() or int(text) < 1:
-    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-  return int(text)
 
 
 def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Sequence[str]
@@ -86,9 +83,9 @@ def complete(flags: argparse.Namespace, wanted: Sequence[records.Job],
   try:
     run_all(first, flags.runs, num_processes=flags.processes)
     run_all(wanted, flags.runs, num_processes=flags.processes, kept=kept)
-  except RunFailed as error:
+  except (OtherRun, RunFailed) as error:
     print(f"error: {error}", file=sys.stderr)
-    return 1
+    return 2 if isinstance(error, OtherRun) else 1
   except KeyboardInterrupt:
     print("stopped; the same command goes on", file=sys.stderr)
     return 130
@@ -111,6 +108,7 @@ def run_all(wanted: Sequence[records.Job], folder: pathlib.Path, *, num_processe
 
   Raises:
     RunFailed: a run did.
+    OtherRun: there is another one in its place.
   """
   folder.mkdir(parents=True, exist_ok=True)
   shares: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
@@ -178,7 +176,7 @@ def _begin(job: records.Job, folder: pathlib.Path) -> None:
   if not (folder / job.name).exists():
     _begun_with(job, folder).write_text(json.dumps(records.options(job), indent=2) + "\n", encoding="utf-8")
   elif not _is_begun(job, folder):
-    raise RunFailed(f"{folder / job.name} was not begun by this study with the options it has now: remove "
+    raise OtherRun(f"{folder / job.name} was not begun by this study with the options it has now: remove "
                     "it, or name another folder with --runs")
 
 

@@ -12,7 +12,6 @@ package: pip install torch, or install this package as socialized_learning[torch
 Exit status: 0 done; 2 something you can put right, said in one line; 130 stopped.
 """
 
-import argparse
 import codecs
 from collections.abc import Mapping, Sequence
 import os
@@ -21,25 +20,17 @@ import re
 import sys
 from typing import Any
 
+from emcom_datasets import command_line
 import numpy as np
 
 from socialized_learning.platform.errors import UserError
 
-_COMMAND = "python -m socialized_learning.tools.import_torch"
 _SAFE_SINCE = (2, 6)  # Before, a file could get round weights_only (CVE-2025-32434).
-
-
-class _Parser(argparse.ArgumentParser):
-  """Says what is wrong in one line."""
-
-  def error(self, message: str):
-    self.exit(2, f"error: {message}; --help says more\n")
 
 
 def main(arguments: Sequence[str]) -> int:
   """Does what the flags ask for; returns the exit status."""
-  parser = _Parser(prog=_COMMAND, description=__doc__, allow_abbrev=False,
-                   formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser = command_line.Parser("socialized_learning.tools.import_torch", __doc__)
   parser.add_argument("checkpoint", type=pathlib.Path, metavar="CHECKPOINT.pth", help="to be read")
   parser.add_argument("--to", type=pathlib.Path, metavar="DIR", required=True, help="a new folder")
   flags = parser.parse_args(arguments)

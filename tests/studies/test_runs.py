@@ -43,11 +43,11 @@ def test_a_folder_with_other_options_is_neither_taken_nor_gone_on_with(tmp_path,
   assert runs.run_all([elsewhere], folder, num_processes=1) == {"run": json.loads(_WHOLE)}
   other = _JOB._replace(options=("--config=recipe:der",))
   assert runs.finished(other, folder) is None
-  with pytest.raises(runs.RunFailed, match="run was not begun by this study with the options it has now"):
+  with pytest.raises(runs.OtherRun, match="run was not begun by this study with the options it has now"):
     runs.run_all([other], folder, num_processes=1)
   # Made by hand: nobody knows with which options.
   (folder / "run.options.json").unlink()
-  with pytest.raises(runs.RunFailed, match="remove it, or name another folder with --runs"):
+  with pytest.raises(runs.OtherRun, match="remove it, or name another folder with --runs"):
     runs.run_all([_JOB], folder, num_processes=1)
 
 
