@@ -75,6 +75,8 @@ def _parse(argv: list[str]) -> None:
     if of_recipe := re.match(r"--?config\.(experiment|sweep|preset(_values)?)(?=[.=]|$)", argument):
       raise UserError(f"config.{of_recipe[1]} belongs to the recipe, with all the values that it has for "
                       "it: name another --config=FILE:SWEEP instead")
+    if group := re.match(r"--?config\.([\w.]+)=\s*\{", argument):
+      raise UserError(_of_group(group[1]))
   try:
     rest = flags.FLAGS(argv)
     config = _CONFIG.value
@@ -102,9 +104,15 @@ def _check_recipe(argv: list[str]) -> None:
                     "socialized_learning/configs/")
 
 
+def _of_group(name: str) -> str:
+  return f"config.{name} is a group of values: change them one by one, --config.{name}.NAME=VALUE"
+
+
 def _explain(error: Exception) -> str:
   """One line for an exception of the flag parser."""
   text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+  if group := re.search(r"config\.([\w.]+)=.* as a ConfigDict", text):
+    return _of_group(group[1])
   unknown = re.match(r"\W*'(\w+)\\?'", text)
   if isinstance(error, (KeyError, AttributeError)) and unknown:
     meant = re.search(r'Did you mean \\?"(\w+)', text)

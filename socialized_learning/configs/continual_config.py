@@ -112,7 +112,7 @@ def _placed(values: Mapping[str, Any]) -> dict[str, Any]:
 def _parse(sweep: str) -> tuple[str, str, int | None]:
   parts = sweep.split(",")
   if len(parts) not in (2, 3) or not all(parts):
-    raise KeyError(f"{sweep!r}: name METHOD,STREAM or METHOD,STREAM,BUFFER, as er,rot-mnist5k,200")
+    raise KeyError(f"sweep {sweep!r}: name METHOD,STREAM or METHOD,STREAM,BUFFER, as er,rot-mnist5k,200")
   if len(parts) == 3 and not parts[2].isdecimal():
-    raise KeyError(f"{sweep!r}: the buffer {parts[2]!r} is not a number of slots")
+    raise KeyError(f"sweep {sweep!r}: the buffer {parts[2]!r} is not a number of slots")
   return parts[0], parts[1], int(parts[2]) if len(parts) == 3 else None

@@ -15,7 +15,7 @@ from socialized_learning.population import optimisers
 
 _INTERVAL_TYPES = ("interval_type", "checkpoint_interval_type", "logging_interval_type")
 _WITHOUT_EFFECT = ("log_all_train_data", "log_all_hosts", "eval_initial_weights", "one_off_evaluate",
-                   "train_checkpoint_all_hosts", "random_mode_train", "random_mode_eval")
+                   "train_checkpoint_all_hosts", "best_checkpoint_all_hosts", "random_mode_train", "random_mode_eval")
 _MOST = 2**31 - 1  # What is counted on a device.
 _COUNTS = ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
            "log_tensors_interval", "save_checkpoint_interval", "max_checkpoints_to_keep")
@@ -43,8 +43,7 @@ def _check_jaxline(config: config_dict.ConfigDict) -> None:
 def check_run(config: config_dict.ConfigDict) -> None:
   """Raises UserError for values that no run can have, of the settings all recipes share."""
   check_at_least_1(config, _COUNTS)
-  require(0 <= config.random_seed < 2**32,
-          f"random_seed={config.random_seed}: must be from 0 to {2**32 - 1}")
+  check_seed(config)
   for key in _INTERVAL_TYPES:
     require(config[key] in ("steps", None),
             f"{key}={config[key]!r}: intervals are counted in 'steps'")
@@ -55,6 +54,12 @@ def check_run(config: config_dict.ConfigDict) -> None:
   require(config.batch_size % num_devices == 0,
           f"batch_size={config.batch_size} is not divisible by {num_devices} devices: use "
           f"{-(-config.batch_size // num_devices) * num_devices}, or fewer devices")
+
+
+def check_seed(config: config_dict.ConfigDict) -> None:
+  """Raises UserError for a seed that a key of JAX cannot be made of."""
+  require(0 <= config.random_seed < 2**32,
+          f"random_seed={config.random_seed}: must be from 0 to {2**32 - 1}")
 
 
 def check_at_least_1(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
@@ -102,7 +107,7 @@ def check_layers(config: config_dict.ConfigDict, paths: Iterable[str]) -> None:
   """Raises UserError unless the values at `paths` are sizes of layers."""
   for path in paths:
     sizes = at(config, path)
-    require(all(isinstance(size, int) and size >= 1 for size in sizes),
+    require(all(isinstance(size, int) and size is not True and size >= 1 for size in sizes),
             f"{path}={sizes}: every layer needs a whole number of units, at least 1")
 
 

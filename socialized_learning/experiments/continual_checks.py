@@ -1,5 +1,7 @@
 """What can be wrong with a continual-learning configuration, said before anything is built."""
 
+import math
+
 import jax
 from ml_collections import config_dict
 
@@ -16,7 +18,7 @@ FIDELITIES = ("clean", "reference")
 _NEEDS_BORDERS = ("agem", "ewc_on", "lwf", "si")  # Methods that act at the end of a task.
 # Values of learners that are probabilities, or shares of what was.
 _FROM_0_TO_1 = ("ema_rate", "ema_decay", "plastic_ema_rate", "plastic_ema_decay", "stable_ema_rate",
-                "stable_ema_decay", "importance_rate", "importance_decay")
+                "stable_ema_decay", "importance_rate", "importance_decay", "ewc_decay")
 _SHOWS_ONE_BY_ONE = ("ewc_on", "synergy")  # Methods that estimate an importance.
 # Methods of which the published implementation has a defect that a number may hang on.
 _HAVE_REFERENCE = (*_SHOWS_ONE_BY_ONE, "multi_scale", "dynamos")
@@ -46,6 +48,10 @@ def check_config(config: config_dict.ConfigDict) -> None:
   of_sweep = config.sweep.partition(",")[0]
   require(config.method == of_sweep, f"method={config.method!r} in the recipe of {of_sweep!r}: name it "
           f"there, :{config.method},{config.sweep.partition(',')[2]}, with values of its own")
+  _, stream, *_ = config.sweep.split(",")
+  preset_of = "gcil-cifar100" if stream.startswith("gcil-cifar100") else stream
+  require(config.stream.name == preset_of, f"stream.name={config.stream.name!r} in the recipe of {stream!r}: "
+          f"name it there, :{config.method},{config.stream.name}, with values of its own")
   require(config.learner.fidelity == "clean" or config.method in _HAVE_REFERENCE,
           f"learner.fidelity={config.learner.fidelity!r} means nothing for {config.method}, only for "
           f"{', '.join(_HAVE_REFERENCE)}: use clean")
@@ -53,7 +59,9 @@ def check_config(config: config_dict.ConfigDict) -> None:
   require(not is_general or config.method not in _NEEDS_BORDERS,
           f"method={config.method!r} acts at the end of a task, and {config.stream.name} has none: "
           "choose another method or stream")
-  has_memory = len(config.sweep.split(",")) == 3
+  require(config.method != "joint" or config.stream.shuffle, "stream.shuffle=False: joint always shuffles "
+          "the images of all tasks, leave it at True")
+  has_memory = "replay_batch_size" in config.learner
   require(has_memory or not config.learner.buffer_size, f"learner.buffer_size={config.learner.buffer_size}: "
           f"{config.method} has no memory, leave it at 0")
   _check_agents(config)
@@ -97,8 +105,7 @@ def _check_agents(config: config_dict.ConfigDict) -> None:
           f"network.has_agents=True: {config.method} does not train agents, use False")
   require(network.kind == "gated_resnet" or not network.grey_as_colour,
           f"network.grey_as_colour=True is for network.kind=gated_resnet: use False for {network.kind}")
-  require(network.policy_temperature > 0,
-          f"network.policy_temperature={network.policy_temperature}: must be above 0")
+  checks.check_positive(config, ("network.policy_temperature",))
   require(0 <= inference.threshold <= 1,
           f"inference.threshold={inference.threshold}: a probability is from 0 to 1")
   require(trains_agents or (inference.mode, inference.threshold) == ("threshold", 0.5),
@@ -113,9 +120,10 @@ def _check_agents(config: config_dict.ConfigDict) -> None:
     return
   require(0 <= learner.keep_ratio <= 1,
           f"learner.keep_ratio={learner.keep_ratio}: a share of the channels is from 0 to 1")
-  require(learner.policy_penalty <= 0,
-          f"learner.policy_penalty={learner.policy_penalty}: multiplies the reward of wrong "
-          f"answers and must not be above 0, use {-abs(learner.policy_penalty)}")
+  penalty = learner.policy_penalty
+  require(math.isfinite(penalty), f"learner.policy_penalty={penalty}: must be finite")
+  require(penalty <= 0, f"learner.policy_penalty={penalty}: multiplies the reward of wrong answers and "
+          f"must not be above 0, use {-abs(penalty)}")
   checks.check_not_negative(config, ("learner.warmup_steps", "learner.warmup_epochs"))
   require(not (learner.warmup_steps and learner.warmup_epochs),
           f"learner.warmup_steps={learner.warmup_steps} and learner.warmup_epochs="

@@ -93,7 +93,7 @@ def _lewis_config(path: str) -> dict[str, Any]:
   folder = run_folder.RunFolder.open(path, create=False)
   require(folder.config.exists(), f"speaker_checkpoint={path}: there is no config.json, so this is not "
           "the folder of a run")
-  run = folder.read_json(folder.config.name)
+  run = folder.read_config()
   name = run.get("experiment") if isinstance(run, dict) else None
   require(name == "lewis", f"speaker_checkpoint={path} is a run of {name!r}: name one of 'lewis'")
   if isinstance(run.get("message"), dict):

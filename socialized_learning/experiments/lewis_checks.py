@@ -26,13 +26,13 @@ BEST_BY = {"valid/accuracy": True, "valid/accuracy_vote": True, "valid/loss": Fa
            "valid/topographic_similarity": True, "": True}
 
 _AT_LEAST_1 = (
-    "speaker.torso.vocab_size", "speaker.torso.embed_dim", "speaker.core.hidden_size",
+    "message.length", "message.vocab_size", "speaker.torso.vocab_size", "speaker.torso.embed_dim", "speaker.core.hidden_size",
     "speaker.embed_dim", "speaker.unroll", "listener.core.hidden_size", "listener.embed_dim",
     "listener.unroll",
     "population.num_speakers", "population.num_listeners", "population.num_pairs",
     "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
 _AT_LEAST_0 = (
-    "data.noise", "imitation.interval", "reset.interval", "speaker_loss.length_cost",
+    "data.noise", "speaker_loss.entropy", "speaker_loss.kl", "imitation.interval", "reset.interval", "speaker_loss.length_cost",
     "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise")
 
 
@@ -41,8 +41,6 @@ def check_config(config: config_dict.ConfigDict) -> None:
   _check_choices(config)
   require(config.message.vocab_size >= 2,
           f"message.vocab_size={config.message.vocab_size}: a vocabulary needs at least 2 symbols")
-  require(config.message.length >= 1,
-          f"message.length={config.message.length}: a message needs at least 1 symbol")
   _check_numbers(config)
   checks.check_run(config)
   _check_population(config)
@@ -106,6 +104,8 @@ def _check_losses(config: config_dict.ConfigDict) -> None:
           f"{needed!r}, not {head.kind!r}")
   require(loss.kind != "classification" or len(loss.questions) > 0,
           "listener_loss.questions is empty: name the labels the listener is asked for")
+  require(len(set(loss.questions)) == len(loss.questions),
+          f"listener_loss.questions={tuple(loss.questions)}: name each label once")
   require(loss.kind == "classification" or not loss.questions,
           f"listener_loss.questions={tuple(loss.questions)} is for listener_loss.kind=classification, "
           f"not {loss.kind!r}: leave it empty")

@@ -201,8 +201,9 @@ class MascExperiment(base.FusedExperiment):
     return masc_results.summary(self._config, self._world, self._stages, self.results, sizes)
 
   def write_artifacts(self, folder: run_folder.RunFolder) -> None:
-    """Draws who knows what."""
-    masc_tables.draw(self.results, folder.path / "accuracy_matrix.png")
+    """Draws who knows what, if agents have grown."""
+    if "after" in self.results:
+      folder.write_bytes("accuracy_matrix.png", masc_tables.draw(self.results))
 
   def print_results(self, summary: Mapping[str, Any]) -> None:
     """Prints the results of all agents."""

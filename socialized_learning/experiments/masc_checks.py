@@ -1,5 +1,7 @@
 """What can be wrong with the configuration of a society, said before anything is built."""
 
+import math
+
 from ml_collections import config_dict
 
 from socialized_learning.agents import vgg
@@ -74,10 +76,12 @@ def _check_values(config: config_dict.ConfigDict) -> None:
       "selection_epochs", "federated_steps", "cache.num_views", "network.width_divisor",
       "network.hidden_size", "groups.num_agents", "collaboration.block"))
   checks.check_not_negative(config, (
-      "training_steps", "random_seed", "learning_rate", "warmup_epochs", "momentum", "weight_decay", "kd_weight",
+      "training_steps", "learning_rate", "warmup_epochs", "weight_decay", "kd_weight",
       "alignment_weight", "groups.seed", "data.classes", "data.images_per_class",
       "evaluation.interval"))
-  for path in ("data.validation", "network.dropout_rate"):
+  checks.check_seed(config)
+  require(math.isfinite(config.anchor), f"anchor={config.anchor}: must be finite")
+  for path in ("momentum", "data.validation", "network.dropout_rate"):
     require(0 <= checks.at(config, path) < 1,
             f"{path}={checks.at(config, path)}: must be 0 or more and below 1")
   widths = [width for layout in vgg.LAYOUTS.values() for width in layout]

@@ -67,6 +67,9 @@ def _load(name, data_dir, download, validation, classes, images_per_class, num_a
   if split == "tasks" and not found.tasks:
     raise UserError(f"groups.split='tasks': {name} does not come in tasks, use "
                     f"{', '.join(groups_lib.SPLITS)}")
+  if split == "tasks" and len(found.tasks) != num_agents:
+    raise UserError(f"groups.num_agents={num_agents}: {name} comes in {len(found.tasks)} tasks, one for "
+                    f"each agent, use {len(found.tasks)}")
   groups = groups_lib.split("given" if split == "tasks" else split, num_agents, num_classes,
                             seed=groups_seed, given=found.tasks if split == "tasks" else _parsed(given))
   if images_per_class:

@@ -110,7 +110,7 @@ def _stored_config(workdir: str | None) -> dict[str, Any] | None:
     is_there = folder is not None and folder.config.exists()
   except OSError as error:
     raise UserError(f"cannot look into run folder {workdir}: {error.strerror}") from error
-  return folder.read_json(folder.config.name) if is_there else None
+  return folder.read_config() if is_there else None
 
 
 def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
@@ -157,7 +157,8 @@ def _check_progress(folder: run_folder.RunFolder, config: config_dict.ConfigDict
                     "already, use as many or more")
   logged = max((row["step"] for row in writers.read_metrics(folder)), default=0)
   # What was begun may have been saved less often than is wanted now.
-  first_save = max(each.get("save_checkpoint_interval", 0) for each in (config.to_dict(), stored or {}))
+  intervals = [each.get("save_checkpoint_interval") for each in (config.to_dict(), stored or {})]
+  first_save = max(interval for interval in intervals if isinstance(interval, int))
   if latest is None and logged > first_save:
     raise UserError(f"{folder.path} holds metrics up to step {logged}, but no checkpoint: restore it, "
                     "or use a new --workdir")

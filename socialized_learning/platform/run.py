@@ -58,11 +58,20 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
     return status
   except emcom_datasets.DataSetError as error:
     raise UserError(str(error)) from error
-  except (jax.errors.JaxRuntimeError, ValueError) as error:
-    if jax.process_count() > 1 and re.search("Gloo|NCCL", str(error)):
-      raise UserError("another process of this run has ended, it says why: start all of them again to "
-                      "go on") from error
+  except (MemoryError, jax.errors.JaxRuntimeError, ValueError) as error:
+    if explanation := _explain(error):
+      raise UserError(explanation) from error
     raise
+
+
+def _explain(error: Exception) -> str | None:
+  """What a user can do about an error of JAX or NumPy; None where it is a defect of this program."""
+  if isinstance(error, MemoryError) or re.search("out of memory|RESOURCE_EXHAUSTED", str(error), re.IGNORECASE):
+    return ("there is not enough memory for this: use a smaller batch_size, population or network, or "
+            "more devices")
+  if jax.process_count() > 1 and re.search("Gloo|NCCL", str(error)):
+    return "another process of this run has ended, it says why: start all of them again to go on"
+  return None
 
 
 class Run:

@@ -155,6 +155,17 @@ class RunFolder:
       raise UserError(
           f"{path} is not JSON ({error}): restore it, or use a new --workdir") from error
 
+  def read_config(self) -> dict[str, Any]:
+    """Reads config.json.
+
+    Raises:
+      UserError: it is missing or damaged.
+    """
+    stored = self.read_json(self.config.name)
+    if not isinstance(stored, dict):
+      raise UserError(f"{self.config} does not hold a configuration: restore it, or use a new --workdir")
+    return stored
+
   def record_config(self, config: Mapping[str, Any],
                     free_keys: Sequence[str] = (), *, write: bool = True) -> None:
     """Writes config.json; on resume makes sure that it still describes this run, and updates it.
@@ -172,9 +183,7 @@ class RunFolder:
       if write:
         self.write_json(self.config.name, new)
       return
-    stored = self.read_json(self.config.name)
-    if not isinstance(stored, dict):
-      raise UserError(f"{self.config} does not hold a configuration: use a new --workdir")
+    stored = self.read_config()
     changes = _differences(_flatten(stored), _flatten(new))
     fixed = {key: values for key, values in changes.items() if not _is_free(key, free_keys)}
     if fixed:

@@ -4,7 +4,7 @@ Shapes: `N` agents.
 """
 
 from collections.abc import Mapping
-import pathlib
+import io
 from typing import Any
 
 import numpy as np
@@ -57,10 +57,8 @@ def _number(value: Any) -> str:
   return "-" if value is None or np.isnan(value) else f"{value:.1f}"
 
 
-def draw(results: Mapping[str, Any], path: pathlib.Path) -> None:
-  """Draws the accuracy matrices before and after growth, and the student's row; nothing if untrained."""
-  if "after" not in results:
-    return
+def draw(results: Mapping[str, Any]) -> bytes:
+  """The accuracy matrices before and after growth, and the student's row, as PNG."""
   from matplotlib import figure  # pylint: disable=g-import-not-at-top
   after = results["after"]
   matrices = {
@@ -78,4 +76,6 @@ def draw(results: Mapping[str, Any], path: pathlib.Path) -> None:
       axes.text(column, row, _number(value), ha="center", va="center",
                 color="black" if value > 60 else "white")
   canvas.colorbar(shown, ax=canvas.axes, label="accuracy, %")
-  canvas.savefig(path, dpi=120)
+  file = io.BytesIO()
+  canvas.savefig(file, format="png", dpi=120)
+  return file.getvalue()

@@ -37,8 +37,8 @@ def split(kind: str, num_agents: int, num_classes: int, *, seed: int = 0,
   if kind == "given":
     return _given(num_agents, num_classes, given)
   if not 0 < num_agents <= num_classes:
-    raise UserError(f"{num_classes} classes cannot be divided among {num_agents} agents: every "
-                    f"agent needs one at least, use 1 to {num_classes} agents")
+    raise UserError(f"groups.num_agents={num_agents}: {num_classes} classes cannot be divided among so "
+                    f"many, every agent needs one at least, use 1 to {num_classes}")
   order = np.arange(num_classes)
   if kind == "seeded":
     order = np.random.default_rng(seed).permutation(num_classes)
@@ -58,8 +58,8 @@ def check_agent(agent: int, num_agents: int) -> None:
 
 def _given(num_agents: int, num_classes: int, given: Sequence[Sequence[int]]) -> np.ndarray:
   if len(given) != num_agents:
-    raise UserError(f"groups are given for {len(given)} agents, and there are {num_agents}: give "
-                    "each agent its classes")
+    raise UserError(f"groups.given has classes for {len(given)} agents, and groups.num_agents is "
+                    f"{num_agents}: give each agent its classes")
   owner: dict[int, int] = {}
   for agent, classes in enumerate(given):
     if not len(classes):

@@ -21,7 +21,7 @@ def build(request: Request) -> Stream:
   num_outputs = request.num_tasks * request.classes_per_task
   if num_outputs > source.num_classes:
     raise UserError(
-        f"num_tasks={request.num_tasks} of classes_per_task={request.classes_per_task} need "
+        f"stream.num_tasks={request.num_tasks} of stream.classes_per_task={request.classes_per_task} need "
         f"{num_outputs} classes, {source.name} has {source.num_classes}: use fewer tasks, or fewer "
         "classes in each")
   tasks = np.arange(num_outputs).reshape(request.num_tasks, request.classes_per_task)

@@ -49,8 +49,8 @@ def draw_phases(labels: np.ndarray, num_phases: int, options: Options) -> list[P
   for number in range(num_phases):
     there = np.array([label for label, places in left.items() if len(places)])
     if not there.size:
-      raise UserError(f"num_tasks={num_phases}: after {number} phases no images are left; use at "
-                      f"most {number}, or a smaller gcil_phase_size")
+      raise UserError(f"stream.num_tasks={num_phases}: after {number} phases no images are left; use at "
+                      f"most {number}, or a smaller stream.gcil_phase_size")
     num_classes = 1 + rng.randint(min(len(there), options.gcil_max_classes))
     classes = rng.choice(there, num_classes, replace=False)
     counts = _class_counts(rng, classes, number, options)
@@ -75,8 +75,8 @@ def _class_counts(rng: np.random.RandomState, classes: np.ndarray, number: int, 
       if counts.all():
         return counts
   raise UserError(
-      f"gcil_phase_size={options.gcil_phase_size} is too small for the {len(classes)} classes of "
-      f"phase {number + 1}: use a larger one, or a gcil_max_classes below "
+      f"stream.gcil_phase_size={options.gcil_phase_size} is too small for the {len(classes)} classes of "
+      f"phase {number + 1}: use a larger one, or a stream.gcil_max_classes below "
       f"{options.gcil_max_classes}")
 
 

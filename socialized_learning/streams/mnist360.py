@@ -78,7 +78,7 @@ def build(request: Request) -> Stream:
     raise UserError(f"{request.name} is one pass over its images: use num_epochs=1, not "
                     f"{request.num_epochs}")
   if request.options.mnist360_form == "reference" and not request.options.shuffle:
-    raise UserError("mnist360_form='reference' draws its images: leave shuffle at True")
+    raise UserError("stream.mnist360_form='reference' draws its images: leave stream.shuffle at True")
   train = _by_digit(request.train, request.name, "train on", _ENOUGH_IMAGES)
   tests = _by_digit(request.test, request.name, "be examined on", 1)
   plan = _plan(train, request)

@@ -52,15 +52,15 @@ def read(given: Mapping[str, Any] | None) -> Options:
       raise UserError(f"streams have no option {name!r}: choose among {', '.join(known)}")
   options = Options(**given)
   if not 0 <= options.validation < 1:
-    raise UserError(f"validation={options.validation}: must be a share of the training images, "
+    raise UserError(f"stream.validation={options.validation}: must be a share of the training images, "
                     "0 (none) or more and below 1")
   for name, choices in _CHOICES.items():
     if getattr(options, name) not in choices:
-      raise UserError(f"{name}={getattr(options, name)!r}: choose one of "
+      raise UserError(f"stream.{name}={getattr(options, name)!r}: choose one of "
                       f"{', '.join(map(str, choices))}")
   for name, least in _LEAST.items():
     if getattr(options, name) < least or getattr(options, name) % 1:
-      raise UserError(f"{name}={getattr(options, name)}: must be a whole number, at least {least}")
+      raise UserError(f"stream.{name}={getattr(options, name)}: must be a whole number, at least {least}")
   return options
 
 
@@ -70,5 +70,5 @@ def check_meant(options: Options, stream: str, understood: tuple[str, ...]) -> N
   for field in dataclasses.fields(Options):
     value = getattr(options, field.name)
     if value != getattr(default, field.name) and field.name not in (*COMMON, *understood):
-      raise UserError(f"{field.name}={value!r} means nothing to {stream}: leave it at "
+      raise UserError(f"stream.{field.name}={value!r} means nothing to {stream}: leave it at "
                       f"{getattr(default, field.name)!r}")

@@ -57,7 +57,7 @@ def _check_size(size: int, number: int, request: Request) -> None:
     raise UserError(
         f"batch_size={request.batch_size} is more than the {size} training images of task "
         f"{number + 1} of {request.name}, and short batches are dropped: use at most {size}, or "
-        "short_batch='keep'")
+        "stream.short_batch=keep")
 
 
 def _of_task(task: Examples, number: int, request: Request) -> Plan:

@@ -58,7 +58,7 @@ def split(pool: Pool, share: float, seed: int) -> tuple[Pool, Pool]:
   """
   num_held = round(share * len(pool.index))
   if not 0 < num_held < len(pool.index):
-    raise UserError(f"validation={share} of {len(pool.index)} training images are {num_held}: both "
+    raise UserError(f"stream.validation={share} of {len(pool.index)} training images are {num_held}: both "
                     "parts need at least one, choose another share")
   order = generator(seed, "validation").permutation(len(pool.index))
   held, left = np.sort(order[:num_held]), np.sort(order[num_held:])

@@ -248,6 +248,8 @@ def test_damaged_run_folder(line, whole, tmp_path):
   cli.assert_refused(line.run(*options, "--config.message.length=4"), "message.length=3, now 4", "new --work")
   config.write_text(before[:100])
   cli.assert_refused(line.run(*options), "config.json is not JSON")
+  config.write_text("[1]")
+  cli.assert_refused(line.run(*options), "does not hold a configuration", "restore it")
   config.unlink()
   for mode in ("train", "eval"):
     cli.assert_refused(line.run(*options, f"--jaxline_mode={mode}"), "no config.json", "restore it")

@@ -223,6 +223,15 @@ _WRONG = {
     "ewc_on,rot-mnist5k": (("--config.inference.threshold=0.9",), ("ewc_on", "has no agents")),
     "si,seq-mnist5k": (("--config.population.mapping=treasure",), ("auto, vmap, loop",)),
     "joint,rot-mnist5k": (("--config.learner.buffer_size=500",), ("joint has no memory",)),
+    "er": ((), ("sweep 'er': name METHOD,STREAM",)),
+    "mean_er,rot-mnist5k,200": (
+        ("--config.stream.name=seq-mnist5k",), ("recipe of 'rot-mnist5k'", ":mean_er,seq-mnist5k")),
+    "joint,perm-mnist5k": (("--config.stream.shuffle=False",), ("joint always shuffles",)),
+    "sgd,rot-mnist5k,0": (("--config.learner.buffer_size=500",), ("sgd has no memory",)),
+    "ewc_on,perm-mnist5k": (("--config.learner.ewc_decay=2",), ("ewc_decay=2", "from 0 to 1")),
+    "dynamos_sgd,seq-mnist": (("--config.learner.policy_penalty=nan",), ("policy_penalty=nan", "finite")),
+    "dynamos_sgd,mnist5k-360": (
+        ("--config.network.policy_temperature=inf",), ("policy_temperature=inf", "finite")),
     "sgd,seq-mnist5k": (("--config.method=er",), ("method='er' in the recipe of 'sgd'",
                                                   ":er,seq-mnist5k")),
     "agem,rot-mnist5k,200": (("--config.learner.buffer_size=10",), ("20 tasks", "at least 20")),

@@ -8,7 +8,6 @@ import pytest
 
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import weights
-from socialized_learning.report import masc_tables
 from tests.experiments import cli
 
 _RECIPE = cli.RECIPE.with_name("masc_config.py")
@@ -170,9 +169,9 @@ def test_given_networks_are_examined_as_they_are(line, whole, tmp_path):
 
 
 _WRONG = {
-    "--config.groups.num_agents=11": ("10 classes", "11 agents"),
+    "--config.groups.num_agents=11": ("num_agents=11", "10 classes", "use 1 to 10"),
     "--config.groups.num_agents=0": ("num_agents=0", "at least 1"),
-    "--config.groups.split=given --config.groups.given=((0,1),(1,2))": ("2 agents", "there are 5"),
+    "--config.groups.split=given --config.groups.given=((0,1),(1,2))": ("for 2 agents", "groups.num_agents is 5"),
     "--config.groups.num_agents=2 --config.groups.split=given --config.groups.given=((0,1,2),(2,3))":
         ("class 2",),
     "--config.groups.num_agents=2 --config.groups.split=given --config.groups.given=((0,1,2),(3,4))":
@@ -204,6 +203,10 @@ _WRONG = {
     "--config.evaluation.agent=5": ("evaluation.agent=5", "0 to 4"),
     "--config.evaluation.program=chess": ("all, teacher, masc",),
     "--config.temperature=0": ("temperature=0", "above 0"),
+    "--config.momentum=1": ("momentum=1", "below 1"),
+    "--config.anchor=nan": ("anchor=nan", "finite"),
+    "--config.random_seed=4294967296": ("random_seed=4294967296", "0 to 4294967295"),
+    "--config.num_epochs=3": ("config.num_epochs is a group",),
 }
 
 
@@ -216,8 +219,3 @@ def test_refusals(line, tmp_path, options):
 def test_a_sweep_that_is_not_there(line, tmp_path):
   cli.assert_refused(_start(line, tmp_path / "run", sweep="chess").wait(), "no sweep 'chess'",
                      "mnist5k, emoji, mnist, cifar10, cifar100")
-
-
-def test_no_picture_of_what_was_not_trained(tmp_path):
-  masc_tables.draw({"before": {}}, tmp_path / "picture.png")
-  assert not list(tmp_path.iterdir())

@@ -45,7 +45,7 @@ def test_each_task_is_the_group_of_an_agent(root):
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"groups.num_agents": 3}, "groups are given for 2 agents, and there are 3"),
+    ({"groups.num_agents": 3}, "groups.num_agents=3: task_folders comes in 2 tasks, .* use 2"),
     ({"data.name": "mnist5k"}, "groups.split='tasks': mnist5k does not come in tasks, use ordered"),
     ({"groups.split": "task"}, "ordered, seeded, given, tasks")])
 def test_refusals(root, changes, message):

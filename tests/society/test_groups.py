@@ -45,8 +45,8 @@ def test_given_groups():
     (((0, 1), (2, 4)), "agent 1 is given class 4: classes are 0 to 3"),
     (((0, 1), (2, -1)), "agent 1 is given class -1: classes are 0 to 3"),
     (((0, 1), (2, 2.5)), "agent 1 is given class 2.5: classes are 0 to 3"),
-    (((0, 1, 2, 3),), "groups are given for 1 agents, and there are 2"),
-    ((), "groups are given for 0 agents")])
+    (((0, 1, 2, 3),), "groups.given has classes for 1 agents, and groups.num_agents is 2"),
+    ((), "groups.given has classes for 0 agents")])
 def test_groups_that_cannot_be(given, message):
   with pytest.raises(UserError, match=message) as caught:
     groups.split("given", 2, 4, given=given)
@@ -60,7 +60,7 @@ def test_many_left_out_classes_are_not_all_named():
 
 @pytest.mark.parametrize("num_agents", [0, -1, 11])
 def test_agents_without_classes(num_agents):
-  with pytest.raises(UserError, match=f"10 classes cannot be divided among {num_agents} agents"):
+  with pytest.raises(UserError, match=f"groups.num_agents={num_agents}: 10 classes cannot be divided"):
     groups.split("ordered", num_agents, 10)
 
 

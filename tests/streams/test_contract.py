@@ -195,10 +195,10 @@ _WRONG = [
     ("seq-mnist", {"num_tasks": 6}, {}, "need 12 classes, mnist has 10: use fewer tasks"),
     ("seq-mnist", {"classes_per_task": 11}, {}, "need 55 classes, mnist has 10"),
     ("seq-mnist", {}, {"batch_size": 97}, "=97 .* 96 training images of task 1 of seq-mnist"),
-    ("rot-mnist", {"short_batch": "drop"}, {"batch_size": 481}, "use at most 480, or short_batch"),
+    ("rot-mnist", {"short_batch": "drop"}, {"batch_size": 481}, "use at most 480, or stream.short_batch"),
     ("gcil-cifar100", _GCIL, {"batch_size": 301}, "more than any task of gcil-cifar100"),
     ("mnist-360", {}, {"num_epochs": 2}, "mnist-360 is one pass .* use num_epochs=1, not 2"),
-    ("mnist-360", {"mnist360_form": "reference", "shuffle": False}, {}, "leave shuffle at True"),
+    ("mnist-360", {"mnist360_form": "reference", "shuffle": False}, {}, "leave stream.shuffle at True"),
     ("mnist-360", {"mnist360_form": "new"}, {}, "choose one of epoch, reference"),
 ]
 
