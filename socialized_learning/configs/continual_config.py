@@ -83,7 +83,9 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
   config.network = config_dict.create(
       kind=kind, hidden_sizes=(100, 100), width=64, has_agents="keep_ratio" in values,
       bottleneck_ratio=16, policy_temperature=0.15, grey_as_colour=False)
-  config.inference = config_dict.create(mode="threshold", threshold=0.5)
+  config.inference = config_dict.create(
+      mode="threshold", threshold=0.5,
+      skip_channels=False)  # Whether to answer the test without those that no image of a kind needs.
   config.data.name = source.name
   config.data.download = False
   config.population = config_dict.create(

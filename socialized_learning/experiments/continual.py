@@ -21,6 +21,7 @@ from socialized_learning.experiments import base
 from socialized_learning.experiments import continual_checks
 from socialized_learning.experiments import continual_examination
 from socialized_learning.experiments import continual_results
+from socialized_learning.experiments import continual_skipping
 from socialized_learning.experiments import continual_world
 from socialized_learning.learners import examination
 from socialized_learning.platform import run_folder
@@ -168,7 +169,11 @@ class ContinualExperiment(base.FusedExperiment):
   def evaluate(self, *, global_step, rng, writer) -> dict[str, float]:
     """Final average accuracies, and the probes; examinations are part of training."""
     del global_step, rng, writer
-    self._probes.look(devices.first(self._state).members, self._world, self._streams)
+    states = devices.first(self._state).members
+    self._probes.look(states, self._world, self._streams)
+    if self._config.inference.skip_channels:
+      self._probes.reports["skipped_channels"] = continual_skipping.report(
+          self._config, self._streams, self._world, states.net)
     return self.results.final_metrics(self._streams[0])
 
   def counters(self) -> dict[str, np.ndarray]:

@@ -111,6 +111,10 @@ def _check_agents(config: config_dict.ConfigDict) -> None:
   require(trains_agents or (inference.mode, inference.threshold) == ("threshold", 0.5),
           f"inference.mode={inference.mode!r} and inference.threshold={inference.threshold} mean nothing "
           f"for {config.method}, which has no agents: leave them at 'threshold' and 0.5")
+  require(not inference.skip_channels or trains_agents and inference.mode == "threshold",
+          "inference.skip_channels=True is for agents that decide by a threshold: "
+          + (f"inference.mode={inference.mode!r} draws anew in each pass" if trains_agents else
+             f"{config.method} has none") + ", use False")
   thresholds = tuple(config.evaluation.thresholds)
   require(trains_agents or not thresholds, f"evaluation.thresholds={thresholds}: {config.method} has no "
           "agents whose decisions have one, use ()")

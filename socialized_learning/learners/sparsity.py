@@ -48,15 +48,20 @@ def probes(classifier: Classifier, images: chex.Array, num_outputs: int,
     thresholds: [T] of the probability to be kept.
   """
   params = jax.eval_shape(classifier.init, jax.random.PRNGKey(0), images).params
-  stem, squeeze = (params[f"resnet/~/{module}"]["w"].shape for module in ("stem", "agent_0/~/squeeze"))
-  geometry = sparsity.Geometry(*images.shape[1:3], image_channels=stem[2], base_channels=stem[3],
-                               num_hidden=squeeze[1], num_outputs=num_outputs)
-  built = {"sparsity": types.Probe(_look(classifier, num_outputs), lambda sums: report(sums, geometry))}
+  of_network = geometry(params, images.shape[1:], num_outputs)
+  built = {"sparsity": types.Probe(_look(classifier, num_outputs), lambda sums: report(sums, of_network))}
   if thresholds:
     built["thresholds"] = types.Probe(
         _look_at_thresholds(classifier, thresholds),
-        lambda sums: report_thresholds(sums, thresholds, geometry))
+        lambda sums: report_thresholds(sums, thresholds, of_network))
   return built
+
+
+def geometry(params: Any, image_shape: Sequence[int], num_outputs: int) -> sparsity.Geometry:
+  """What the arithmetic hangs on: of a gated network's parameters and images [H, W, C']."""
+  stem, squeeze = (params[f"resnet/~/{module}"]["w"].shape for module in ("stem", "agent_0/~/squeeze"))
+  return sparsity.Geometry(*image_shape[:2], image_channels=stem[2], base_channels=stem[3],
+                           num_hidden=squeeze[1], num_outputs=num_outputs)
 
 
 def _look(classifier: Classifier, num_outputs: int):

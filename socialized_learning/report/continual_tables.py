@@ -27,7 +27,21 @@ def print_results(summary: Mapping[str, Any]) -> None:
       ["network", "setting", *(_COLUMNS[name] for name in columns)], rows)
   if "thresholds" in summary:
     _print_thresholds(summary["thresholds"], summary["sparsity"]["macs"]["dense"])
+  if "skipped_channels" in summary:
+    _print_skipped(summary["skipped_channels"])
   print_preset(summary["preset"])
+
+
+def _print_skipped(found: Mapping[str, Any]) -> None:
+  """Prints what networks without the channels that some images do not need are worth."""
+  over_seeds = lambda values: [_cell(continual.summarise(each)) for each in np.asarray(values).T]
+  progress.print_table(
+      "channels that no image of a kind needs, cut out",
+      ["test images", "in passes of", "channels left", "MACs, of the masked network", "time",
+       "largest difference of logits"],
+      zip(found["kind"], map(str, found["batch"]), over_seeds(np.mean(found["channels"], axis=-1)),
+          over_seeds(found["macs"]), over_seeds(found["time"]),
+          [f"{each:.1e}" for each in np.max(found["largest_difference"], axis=0)]))
 
 
 def _print_thresholds(found: Mapping[str, Any], dense: float) -> None:

@@ -211,6 +211,9 @@ _WRONG = {
         ("--config.learner.policy_penalty=200.0",), ("policy_penalty=200", "-200.0")),
     "dynamos_sgd,seq-mnist5k": (
         ("--config.evaluation.thresholds=(0.5,50)",), ("thresholds=(0.5, 50)", "from 0 to 1")),
+    "er,mnist5k-360,500": (("--config.inference.skip_channels=True",), ("er has none, use False",)),
+    "dynamos_sgd,seq-mnist5k,0": (
+        ("--config.inference.skip_channels=True", "--config.inference.mode=sample"), ("draws anew in each pass",)),
     "clser,seq-mnist5k,200": (("--config.evaluation.thresholds=(0.5,)",), ("clser has no agents",)),
     "dynamos,mnist5k-360,100": (("--config.network.kind=mlp",), ("trains agents", "gated_resnet")),
     "dynamos,mnist5k-360,200": (("--config.inference.mode=guess",), ("threshold, sample",)),
