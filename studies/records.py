@@ -26,7 +26,7 @@ class Records:
 
   Beside `docs/results/STUDY.md` lie the pictures of the runs, and in `docs/results/STUDY/` of every
   run `NAME.json`: its options, all but where its data lay, and its summary without arrays of more
-  than 5,000 numbers.
+  than 5,000 numbers. Where the runs lay is in none of it.
   """
 
   def __init__(self, page: pathlib.Path):
@@ -48,7 +48,7 @@ class Records:
     self._folder.mkdir(exist_ok=True)
     for file, picture in job.pictures.items():
       shutil.copyfile(run / file, self._page.with_name(picture))
-    kept = _without_large(summary)
+    kept = _lasting(summary, os.path.abspath(run.parent))
     begun = self._path(job).with_suffix(".part")
     begun.write_text(_lines({"job": _told(job), "summary": kept}) + "\n", encoding="utf-8")
     os.replace(begun, self._path(job))
@@ -68,10 +68,11 @@ def _told(job: Job) -> dict[str, Any]:
   return {"steps": job.steps, "options": options(job)}
 
 
-def _without_large(value: Any) -> Any:
+def _lasting(value: Any, runs: str) -> Any:
+  """A summary without large arrays, and without the place of the runs."""
   if isinstance(value, dict):
-    return {name: _without_large(each) for name, each in value.items() if _numbers(each) <= _MOST_NUMBERS}
-  return value
+    return {name: _lasting(each, runs) for name, each in value.items() if _numbers(each) <= _MOST_NUMBERS}
+  return value.replace(runs, RUNS) if isinstance(value, str) else value
 
 
 def _numbers(value: Any) -> int:

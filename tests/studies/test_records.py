@@ -16,8 +16,9 @@ def _kept(tmp_path, summary):
 
 
 def test_a_record_stands_for_runs_with_the_same_options(tmp_path):
-  summary = {"step": 3, "heads": {"working": [1.5, None]}}
+  summary = {"step": 3, "heads": {"working": [1.5, None]}, "of": f"{tmp_path}/er-200"}
   kept, noted = _kept(tmp_path, summary)
+  summary["of"] = "{runs}/er-200"  # Wherever that was.
   assert kept.read(_JOB) == noted == summary
   text = (tmp_path / "page" / "er-500.json").read_text()
   assert "/mine" not in text and json.loads(text)["job"]["options"] == ["--config=recipe:er"]
