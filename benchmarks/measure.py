@@ -175,5 +175,6 @@ def in_fresh_process(module: str, arguments: Sequence[str], *, device_count: int
   done = subprocess.run([sys.executable, "-m", module, *arguments], env=environment,
                         stdout=subprocess.PIPE, text=True, check=False)
   if done.returncode:
-    raise (WrongFlag if done.returncode == 2 else MeasurementError)(f"python -m {module} {' '.join(arguments)}: status {done.returncode}")
+    kind = WrongFlag if done.returncode == 2 else MeasurementError
+    raise kind(f"python -m {module} {' '.join(arguments)}: status {done.returncode}")
   return json.loads(done.stdout.splitlines()[-1])

@@ -1,7 +1,7 @@
 """What the studies of continual learning share: flags, runs and how a page comes about."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import pathlib
 from typing import Any
 
@@ -45,19 +45,3 @@ def job(flags: argparse.Namespace, stream: str, method: str, slots: int, variant
   return records.Job(name(stream, method, slots, variant), flags.steps, (
       f"--config={_RECIPE}:{sweep}", f"--config.population.size={seeds}",
       f"--config.data.dir={flags.data}", "--config.log_train_data_interval=1000", *options))
-
-
-def complete(flags: argparse.Namespace, jobs: Mapping[str, Sequence[records.Job]],
-             page: Callable[[Sequence[str], Summaries], str]) -> int:
-  """Makes what is missing of the wanted streams, then the page; returns the exit status.
-
-  Args:
-    flags: those of `parse`.
-    jobs: the runs of every stream of the study.
-    page: (streams all of whose runs are done, summaries) -> the page in Markdown.
-  """
-  return runs.complete(
-      flags, [each for stream in flags.streams for each in jobs[stream]],
-      lambda summaries: page([stream for stream, of_one in jobs.items()
-                              if all(job.name in summaries for job in of_one)], summaries),
-      shown=[each for of_one in jobs.values() for each in of_one])

@@ -39,11 +39,7 @@ def main(arguments: Sequence[str]) -> int:
   flags = runs.parse(parser, arguments, sets=_SETS)
   jobs = {name: [_job(name, seed, flags.data) for seed in range(num)] for name, num in _SETS.items()}
   wanted = [name for name in flags.sets if name != "cifar100" or flags.data]
-  return runs.complete(
-      flags, [each for name in wanted for each in jobs[name]],
-      lambda summaries: page([name for name, of_one in jobs.items() if all(
-          job.name in summaries for job in of_one)], summaries),
-      shown=[each for of_one in jobs.values() for each in of_one])
+  return runs.complete_parts(flags, jobs, wanted, page)
 
 
 def _picture(name: str) -> str:

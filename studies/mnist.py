@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     jobs[row[0]].append(job(*row, "again", again))
   jobs["perm-mnist"] += [job("perm-mnist", "ewc_on", 0, f"weight{weight}", (
       f"--config.learner.ewc_weight={weight}",)) for weight in _EWC_WEIGHTS]
-  return continual.complete(flags, jobs, page)
+  return runs.complete_parts(flags, jobs, flags.streams, page)
 
 
 def page(streams: Sequence[str], summaries: continual.Summaries) -> str:

@@ -58,14 +58,14 @@ class Records:
     return self._folder / f"{job.name}.json"
 
 
-def options(job: Job) -> list[str]:
+def lasting_options(job: Job) -> list[str]:
   """Those that make a run what it is: all but where its data lies."""
   return [option for option in job.options if not option.startswith(_PLACE)]
 
 
 def _told(job: Job) -> dict[str, Any]:
   """What must be the same for a record to stand for a run."""
-  return {"steps": job.steps, "options": options(job)}
+  return {"steps": job.steps, "options": lasting_options(job)}
 
 
 def _lasting(value: Any, runs: str) -> Any:

@@ -96,6 +96,27 @@ def complete(flags: argparse.Namespace, wanted: Sequence[records.Job],
   return 0
 
 
+def complete_parts(flags: argparse.Namespace, jobs: Mapping[str, Sequence[records.Job]],
+                   wanted: Sequence[str],
+                   page: Callable[[Sequence[str], dict[str, dict[str, Any]]], str]) -> int:
+  """Makes the runs that are missing of some parts of a page, then the page of all parts that are whole.
+
+  Args:
+    flags: those of `parse`.
+    jobs: the runs of every part: of a stream, or of a data set.
+    wanted: the parts to run.
+    page: (parts all of whose runs are done, summaries by name) -> the page in Markdown.
+
+  Returns:
+    The exit status.
+  """
+  whole = lambda summaries: [part for part, of_part in jobs.items()
+                             if all(job.name in summaries for job in of_part)]
+  return complete(flags, [job for part in wanted for job in jobs[part]],
+                  lambda summaries: page(whole(summaries), summaries),
+                  shown=[job for of_part in jobs.values() for job in of_part])
+
+
 def run_all(wanted: Sequence[records.Job], folder: pathlib.Path, *, num_processes: int,
             kept: records.Records | None = None) -> dict[str, dict[str, Any]]:
   """Makes all runs that are missing; returns their summaries by name.
@@ -174,15 +195,17 @@ def _pin(cores: set[int]) -> None:
 def _begin(job: records.Job, folder: pathlib.Path) -> None:
   """Leaves the options of a run beside its folder; what is there already must have been begun with them."""
   if not (folder / job.name).exists():
-    _begun_with(job, folder).write_text(json.dumps(records.options(job), indent=2) + "\n", encoding="utf-8")
+    told = json.dumps(records.lasting_options(job), indent=2)
+    _begun_with(job, folder).write_text(told + "\n", encoding="utf-8")
   elif not _is_begun(job, folder):
-    raise OtherRun(f"{folder / job.name} was not begun by this study with the options it has now: remove "
-                    "it, or name another folder with --runs")
+    raise OtherRun(f"{folder / job.name} was not begun by this study with the options it has now: "
+                   "remove it, or name another folder with --runs")
 
 
 def _is_begun(job: records.Job, folder: pathlib.Path) -> bool:
   try:
-    return json.loads(_begun_with(job, folder).read_text(encoding="utf-8")) == records.options(job)
+    told = json.loads(_begun_with(job, folder).read_text(encoding="utf-8"))
+    return told == records.lasting_options(job)
   except (OSError, ValueError):  # Not there, or damaged.
     return False
 

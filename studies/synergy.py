@@ -4,8 +4,8 @@
     [--processes=2] [--steps=100] [--page=docs/results/synergy.md]
 
 DIR holds MNIST and CIFAR-100 in any format (`data.sources`). Every run on MNIST is five seeds at
-once, the same streams for all methods with one batch size; runs that `studies.mnist` has made in the same folder are used
-and not made again. CIFAR-100 is a reduced setting, said on the page. About four hours on 2 cores.
+once, the same streams for all methods with one batch size; runs that `studies.mnist` has made in the
+same folder are used and not made again. CIFAR-100 is a reduced setting, said on the page. About four hours on 2 cores.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
   flags = continual.parse("synergy", __doc__, list(STREAMS), arguments)
   jobs = {stream: [arm.job(flags, stream, slots) for slots in of_one for arm in arms(stream, slots)]
           for stream, of_one in STREAMS.items()}
-  return continual.complete(flags, jobs, page)
+  return runs.complete_parts(flags, jobs, flags.streams, page)
 
 
 def arms(stream: str, slots: int) -> tuple[Arm, ...]:
@@ -98,10 +98,10 @@ def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
       "Made by `python -m studies.synergy`; every number is read from the folders of its runs. "
       "What the method is, and what its parts are: [synergy.md](../synergy.md).", "",
       "Real MNIST, all 60,000 and 10,000 images. Final average accuracy in percent, mean ± "
-      f"standard error over {continual.SEEDS} seeds, the same streams for all methods with one batch size "
-      "(ER on mnist-360 has another), clean fidelity, tuned presets; `ours` marks those that were not published. Of CLS-ER the averaged "
-      "network is the stable one, of SYNERGy and Mean-ER the semantic one. Published means "
-      "(10 seeds) are those of [mnist.md](mnist.md); of CLS-ER they are of the stable network. "
+      f"standard error over {continual.SEEDS} seeds, the same streams for all methods with one batch "
+      "size (ER on mnist-360 has another), clean fidelity, tuned presets; `ours` marks those that were "
+      "not published. Of CLS-ER the averaged network is the stable one, of SYNERGy and Mean-ER the "
+      "semantic one. Published means (10 seeds) are those of [mnist.md](mnist.md); of CLS-ER they are of the stable network. "
       "**No numbers of SYNERGy itself were found to compare with.** Averaging over filters is left out "
       "where the network has filters: on CIFAR-100. The last line of a table says what the "
       "penalty adds: the mean over seeds of the difference to Mean-ER on the same stream.", "",

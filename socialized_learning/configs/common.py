@@ -41,7 +41,6 @@ def adam(learning_rate: float) -> config_dict.ConfigDict:
 # shows and where it reads, never what it learns in a step.
 FREE_KEYS = (
     "training_steps", "data.dir", "distributed", "evaluation", "inference.skip_channels",
-    "one_off_evaluate", "log_async",
-    "save_checkpoint_interval", "log_train_data_interval", "log_tensors_interval",
-    "max_checkpoints_to_keep", "updates_per_call",
+    "one_off_evaluate", "log_async", "save_checkpoint_interval", "log_train_data_interval",
+    "log_tensors_interval", "max_checkpoints_to_keep", "updates_per_call",
 )

@@ -15,7 +15,8 @@ from socialized_learning.population import optimisers
 
 _INTERVAL_TYPES = ("interval_type", "checkpoint_interval_type", "logging_interval_type")
 _WITHOUT_EFFECT = ("log_all_train_data", "log_all_hosts", "eval_initial_weights", "one_off_evaluate",
-                   "train_checkpoint_all_hosts", "best_checkpoint_all_hosts", "random_mode_train", "random_mode_eval")
+                   "train_checkpoint_all_hosts", "best_checkpoint_all_hosts", "random_mode_train",
+                   "random_mode_eval")
 _MOST = 2**31 - 1  # What is counted on a device.
 _COUNTS = ("training_steps", "batch_size", "updates_per_call", "log_train_data_interval",
            "log_tensors_interval", "save_checkpoint_interval", "max_checkpoints_to_keep")

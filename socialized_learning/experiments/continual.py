@@ -72,6 +72,7 @@ class ContinualExperiment(base.FusedExperiment):
     self._examine = continual_examination.make_examiner(
         make_classifier(), learner, stream, self._over)
     self._probes = continual_examination.Probes(learner, stream, self._over)
+    self._skipped: dict[str, Any] = {}
     heads = jax.eval_shape(lambda: learner.heads(learner.init(jax.random.PRNGKey(0))))
     self.results = continual_results.Results(
         list(heads), config.population.size, len(stream.plan.task_ends), stream.num_outputs)
@@ -172,8 +173,8 @@ class ContinualExperiment(base.FusedExperiment):
     states = devices.first(self._state).members
     self._probes.look(states, self._world, self._streams)
     if self._config.inference.skip_channels:
-      self._probes.reports["skipped_channels"] = continual_skipping.report(
-          self._config, self._streams, self._world, states.net)
+      self._skipped = {"skipped_channels": continual_skipping.report(
+          self._config, self._streams, self._world, states.net)}
     return self.results.final_metrics(self._streams[0])
 
   def counters(self) -> dict[str, np.ndarray]:
@@ -187,7 +188,7 @@ class ContinualExperiment(base.FusedExperiment):
     del folder
     counters = self.counters()
     return (self.results.summary(self._config, self._streams, self._images.kind)
-            | self._probes.reports | ({"counters": counters} if counters else {}))
+            | self._probes.reports | self._skipped | ({"counters": counters} if counters else {}))
 
   def write_artifacts(self, folder: run_folder.RunFolder) -> None:
     """Writes `accuracy_matrix.csv`, a line per seed, head and setting, and the probes' pictures."""

@@ -49,8 +49,8 @@ def check_config(config: config_dict.ConfigDict) -> None:
   require(config.method == of_sweep, f"method={config.method!r} in the recipe of {of_sweep!r}: name it "
           f"there, :{config.method},{config.sweep.partition(',')[2]}, with values of its own")
   _, stream, *_ = config.sweep.split(",")
-  preset_of = "gcil-cifar100" if stream.startswith("gcil-cifar100") else stream
-  require(config.stream.name == preset_of, f"stream.name={config.stream.name!r} in the recipe of {stream!r}: "
+  # One stream has its weights in the name of the sweep.
+  require(f"{stream}-".startswith(f"{config.stream.name}-"), f"stream.name={config.stream.name!r} in the recipe of {stream!r}: "
           f"name it there, :{config.method},{config.stream.name}, with values of its own")
   require(config.learner.fidelity == "clean" or config.method in _HAVE_REFERENCE,
           f"learner.fidelity={config.learner.fidelity!r} means nothing for {config.method}, only for "

@@ -135,9 +135,8 @@ def changed_values(config: config_dict.ConfigDict) -> dict[str, dict[str, Any]]:
         changed[group + name] = {"preset": value, "given": given[name]}
 
   compare(config.preset_values, config, "")
-  slots, given = int("".join(config.sweep.split(",")[2:]) or 0), config.learner.buffer_size
-  if slots != given:  # The row is that of another memory.
-    changed["buffer_size"] = {"preset": slots, "given": given}
+  _, _, *slots = config.sweep.split(",")
+  compare({"buffer_size": int(slots[0]) if slots else 0}, config.learner, "")
   return changed
 
 

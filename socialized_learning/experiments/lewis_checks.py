@@ -26,13 +26,14 @@ BEST_BY = {"valid/accuracy": True, "valid/accuracy_vote": True, "valid/loss": Fa
            "valid/topographic_similarity": True, "": True}
 
 _AT_LEAST_1 = (
-    "message.length", "message.vocab_size", "speaker.torso.vocab_size", "speaker.torso.embed_dim", "speaker.core.hidden_size",
-    "speaker.embed_dim", "speaker.unroll", "listener.core.hidden_size", "listener.embed_dim",
-    "listener.unroll",
+    "message.length", "message.vocab_size", "speaker.torso.vocab_size", "speaker.torso.embed_dim",
+    "speaker.core.hidden_size", "speaker.embed_dim", "speaker.unroll", "listener.core.hidden_size",
+    "listener.embed_dim", "listener.unroll",
     "population.num_speakers", "population.num_listeners", "population.num_pairs",
     "imitation.num_students", "evaluation.num_epochs", "evaluation.max_num_agents")
 _AT_LEAST_0 = (
-    "data.noise", "speaker_loss.entropy", "speaker_loss.kl", "imitation.interval", "reset.interval", "speaker_loss.length_cost",
+    "data.noise", "speaker_loss.entropy", "speaker_loss.kl", "speaker_loss.length_cost",
+    "imitation.interval", "reset.interval",
     "evaluation.interval", "evaluation.num_messages", "evaluation.robustness_noise")
 
 

@@ -66,7 +66,7 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
 
 def _explain(error: Exception) -> str | None:
   """What a user can do about an error of JAX or NumPy; None where it is a defect of this program."""
-  if isinstance(error, MemoryError) or re.search("out of memory|RESOURCE_EXHAUSTED", str(error), re.IGNORECASE):
+  if isinstance(error, MemoryError) or re.search("(?i)out of memory|RESOURCE_EXHAUSTED", str(error)):
     return ("there is not enough memory for this: use a smaller batch_size, population or network, or "
             "more devices")
   if jax.process_count() > 1 and re.search("Gloo|NCCL", str(error)):

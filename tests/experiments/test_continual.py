@@ -213,7 +213,8 @@ _WRONG = {
         ("--config.evaluation.thresholds=(0.5,50)",), ("thresholds=(0.5, 50)", "from 0 to 1")),
     "er,mnist5k-360,500": (("--config.inference.skip_channels=True",), ("er has none, use False",)),
     "dynamos_sgd,seq-mnist5k,0": (
-        ("--config.inference.skip_channels=True", "--config.inference.mode=sample"), ("draws anew in each pass",)),
+        ("--config.inference.skip_channels=True", "--config.inference.mode=sample"),
+        ("draws anew in each pass",)),
     "clser,seq-mnist5k,200": (("--config.evaluation.thresholds=(0.5,)",), ("clser has no agents",)),
     "dynamos,mnist5k-360,100": (("--config.network.kind=mlp",), ("trains agents", "gated_resnet")),
     "dynamos,mnist5k-360,200": (("--config.inference.mode=guess",), ("threshold, sample",)),
@@ -309,8 +310,9 @@ def test_seeds_on_a_hold_out_of_the_training_images(line, tmp_path):
 
 def test_given_values_are_told(line, tmp_path):
   result = _start(line, tmp_path / "run", "--config.stream.num_tasks=1",
-                  "--config.learner.learning_rate=0.1").wait()
+                  "--config.learner.learning_rate=0.1", "--config.learner.buffer_size=100").wait()
   assert result.status == 0 and "learning_rate=0.1, given (preset: 0.2)" in result.stdout, result
   summary = cli.summary(tmp_path / "run")
-  assert summary["preset"]["changed"] == {"learning_rate": {"preset": 0.2, "given": 0.1}}
+  assert summary["preset"]["changed"] == {"learning_rate": {"preset": 0.2, "given": 0.1},
+                                          "buffer_size": {"preset": 200, "given": 100}}
   assert checkpoints.latest_step(tmp_path / "run") == 32
