@@ -7,7 +7,7 @@ DIR holds MNIST in any format (`data.sources`). Dynamos with every published mem
 without a memory, without agents (multi-scale replay), experience replay and fine-tuning, all on the
 same network with the same learning rate and batches. Every run is three seeds at once. What is
 there already is not run again. The page shows what there is of all streams and says what is not;
-with `--show` nothing is run. Cost: about seven hours on 2 cores, half of it seq-mnist.
+with `--show` nothing is run. Cost: about eight hours on 2 cores, half of it seq-mnist.
 """
 
 from collections.abc import Mapping, Sequence
