@@ -181,6 +181,7 @@ def _flops(walk: _Walk) -> float:
   import jax
   import jax.numpy as jnp
   from socialized_learning.experiments import continual
+  from socialized_learning.population import devices
 
   experiment, axis_name = walk.experiment, walk.config.axis_name
   update = continual.make_update(experiment._learner, experiment._streams[0], experiment._over,
@@ -188,7 +189,8 @@ def _flops(walk: _Walk) -> float:
   batch = {name: jnp.asarray(x[:1]) for name, x in experiment._feed(0, 1).items()}
   constants = experiment._constants | {
       "run_key": experiment.initialize_train_step_rng(jax.random.PRNGKey(0))}
-  lowered = jax.pmap(update, axis_name=axis_name).lower(experiment._state, batch, constants)
+  lowered = devices.on_each_device(update, axis_name=axis_name).lower(
+      experiment._state, batch, constants)
   return lowered.cost_analysis()["flops"]
 
 

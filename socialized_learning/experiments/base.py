@@ -241,8 +241,8 @@ class RunningMeans:
       NonFiniteError: with the first step and metric that is not finite.
     """
     for first_step, made, metrics in pending:
-      values = {name: np.asarray(x.addressable_shards[0].data)[0][:made].astype(np.float64)
-                for name, x in metrics.items()}
+      values = {name: x[:made].astype(np.float64)
+                for name, x in devices.first_on_host(metrics).items()}
       check_finite(first_step, values, arrays)
       for name, x in values.items():
         total, count = self._totals.get(name, (0.0, 0))

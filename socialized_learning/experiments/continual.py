@@ -239,4 +239,4 @@ def make_border(cross: Any, stream: streams.Stream, over: Any, axis_name: str):
     return state._replace(members=over(one)(
         state.members, examples.index, examples.view, examples.valid, constants["table"], keys))
 
-  return jax.pmap(border, axis_name=axis_name, donate_argnums=0)
+  return devices.on_each_device(border, axis_name=axis_name)

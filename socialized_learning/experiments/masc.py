@@ -160,15 +160,15 @@ class MascExperiment(base.FusedExperiment):
 
   def _keep(self, part: str, score: np.ndarray) -> Any:
     if part not in self._keepers:  # Compiled once.
-      self._keepers[part] = jax.pmap(
-          functools.partial(training.keep, part=part), axis_name=self._config.axis_name,
-          donate_argnums=0)
+      self._keepers[part] = devices.on_each_device(
+          functools.partial(training.keep, part=part), axis_name=self._config.axis_name)
     score = devices.replicate(score, axis_name=self._config.axis_name)
     return self._keepers[part](self._state, score=score)
 
   def _cross(self, ended: stages_lib.Stage, begun: stages_lib.Stage | None, rng: chex.Array) -> Any:
-    cross = jax.pmap(lambda state, key: training.cross(self._design, state, ended, begun, key),
-                     axis_name=self._config.axis_name, donate_argnums=0)
+    cross = devices.on_each_device(
+        lambda state, key: training.cross(self._design, state, ended, begun, key),
+        axis_name=self._config.axis_name)
     return cross(self._state, rng)
 
   def evaluate(self, *, global_step, rng, writer) -> dict[str, float]:

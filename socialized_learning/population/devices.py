@@ -30,6 +30,11 @@ def first(tree: Any) -> Any:
   return _take_first(jax.tree.map(lambda x: x.addressable_shards[0].data, tree))
 
 
+def first_on_host(tree: Any) -> Any:
+  """The first device's copy of a tree with leading axes [D, …], as NumPy arrays; compiles nothing."""
+  return jax.tree.map(lambda x: np.asarray(x.addressable_shards[0].data)[0], tree)
+
+
 @jax.jit
 def _take_first(tree: Any) -> Any:
   return jax.tree.map(lambda x: x[0], tree)
@@ -44,6 +49,19 @@ def split(batch: Any) -> Any:
     return np.swapaxes(x, 0, 1)
 
   return jax.tree.map(one, batch)
+
+
+def on_each_device(function: Callable[..., Any], *, axis_name: str) -> Callable[..., Any]:
+  """Makes one device call of `function(state, *arguments)`, which sees one device's part of all.
+
+  Args:
+    function: pure; collectives over `axis_name` are over the devices of all processes.
+    axis_name: the devices' axis.
+
+  Returns:
+    call(state [D, …], *arguments [D, …]) -> what `function` returns, [D, …]. The state is donated.
+  """
+  return jax.pmap(function, axis_name=axis_name, donate_argnums=0)
 
 
 def fuse(update: Update, *, axis_name: str, loops: bool = True) -> Callable[..., tuple[Any, dict]]:

@@ -1,4 +1,7 @@
-"""Several updates in one device call."""
+"""The only place where programs and arrays are laid out on devices; several updates in one call."""
+
+import ast
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +30,33 @@ def test_trees_without_arrays_are_as_they_were():
   # Of several processes `pmap` refuses them.
   tree = {"cache": {}, "none": None}
   assert devices.replicate(tree, axis_name=_AXIS) is tree
+
+
+def test_first_copies():
+  each = devices.split(np.arange(16).reshape(1, 8, 2))
+  tree = {"each": jax.pmap(lambda x: x, axis_name=_AXIS)(each)}
+  for first in (devices.first(tree), devices.first_on_host(tree)):
+    np.testing.assert_array_equal(first["each"], each[0])
+  assert isinstance(devices.first_on_host(tree)["each"], np.ndarray)
+
+
+def test_each_device_sees_its_part_and_its_state_is_donated():
+  state, batches, constants, x = _arguments(room=1)
+  call = devices.on_each_device(_update, axis_name=_AXIS)
+  moved, metrics = call(state, batches, constants)
+  np.testing.assert_array_equal(moved, np.full(jax.local_device_count(), 1 + 2 * x.sum()))
+  np.testing.assert_array_equal(metrics["each"], batches["x"])
+  assert state.is_deleted() and not constants.is_deleted()
+
+
+def test_no_other_module_uses_pmap():
+  root = pathlib.Path(__file__).parents[2]
+  modules = [path for folder in ("socialized_learning", "emcom_datasets", "benchmarks", "studies")
+             for path in (root / folder).rglob("*.py")]
+  using = [str(path.relative_to(root)) for path in modules
+           if {"pmap", "shard_map"} & {getattr(node, "attr", getattr(node, "name", None))
+                                       for node in ast.walk(ast.parse(path.read_text("utf-8")))}]
+  assert using == ["socialized_learning/population/devices.py"]
 
 
 @pytest.mark.parametrize("num_updates", [1, 3, 4])
