@@ -14,6 +14,7 @@ from socialized_learning import streams
 from socialized_learning.agents import classifiers
 from socialized_learning.experiments import continual_world
 from socialized_learning.learners import examination
+from socialized_learning.population import compilation
 from socialized_learning.report import sparsity_figure
 
 _PICTURES = {"sparsity": sparsity_figure.draw}  # Of a probe, if it has one.
@@ -23,7 +24,7 @@ def make_examiner(classifier: classifiers.Classifier, learner: learners.Learner,
                   stream: streams.Stream, over: Any):
   """Examines all heads of all members on one test set, on one device."""
 
-  @jax.jit
+  @compilation.jit
   def examine(states, world, index, view, valid, outputs):
     def one(state, table, index, view, valid):
       show = lambda index, view: continual_world.show(
@@ -65,7 +66,7 @@ class Probes:
 def _make_look(probe: learners.Probe, stream: streams.Stream, over: Any) -> Callable[..., Any]:
   """Sums of all members over one test set, on one device."""
 
-  @jax.jit
+  @compilation.jit
   def look(states, world, index, view, valid):
     def one(state, table, index, view, valid):
       def ask(index, view, valid, key):

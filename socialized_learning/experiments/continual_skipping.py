@@ -22,6 +22,7 @@ from socialized_learning.agents import compaction
 from socialized_learning.experiments import continual_world
 from socialized_learning.learners import sparsity as probes
 from socialized_learning.metrics import sparsity
+from socialized_learning.population import compilation
 
 _BATCH = 10  # Images of a pass.
 _MULTIPLE = 16  # Other numbers of channels are slower than the next multiple.
@@ -54,7 +55,7 @@ def _of_member(config: config_dict.ConfigDict, stream: streams.Stream, world: di
                member: int, net: classifiers.Net) -> dict[str, dict[str, Any]]:
   images, labels = _tested(stream, world, member)
   whole = make(config, stream.num_outputs)
-  ask = jax.jit(lambda part: whole.gated(net, part, is_training=False)[1].kept)
+  ask = compilation.jit(lambda part: whole.gated(net, part, is_training=False)[1].kept)
   kept = np.concatenate([ask(part) for part in np.array_split(images, -(-len(images) // _CHUNK))])
   kinds = {"all": np.arange(len(images))}
   kinds |= {f"class {label}": np.flatnonzero(labels == label) for label in np.unique(labels)}
@@ -92,7 +93,7 @@ def make(config: config_dict.ConfigDict, num_outputs: int,
 
 def logits_of(classifier: classifiers.Classifier, net: classifiers.Net) -> Pass:
   """A compiled pass at inference."""
-  return jax.jit(lambda images: classifier.apply(net, images, is_training=False)[0].logits)
+  return compilation.jit(lambda images: classifier.apply(net, images, is_training=False)[0].logits)
 
 
 def compare(masked: Pass, cut: Pass, images: np.ndarray, batch: int) -> dict[str, Any]:

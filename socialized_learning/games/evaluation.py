@@ -19,6 +19,7 @@ from socialized_learning.agents import Speaker
 from socialized_learning.games import listener_losses
 from socialized_learning.games.lewis import View
 from socialized_learning.metrics import ensembles
+from socialized_learning.population import compilation
 
 
 # By this seed candidates are put together and items drawn, so that all runs are asked the same.
@@ -54,7 +55,7 @@ def make_judge(speaker: Speaker, listener: Listener, config: config_dict.ConfigD
     vote = jnp.mean(jnp.stack(votes).astype(verdict.loss.dtype), axis=0)
     return verdict.accuracy.mean(axis=0), vote, verdict.loss.mean(axis=0)
 
-  @jax.jit
+  @compilation.jit
   def judge(speakers, listeners, view):
     messages = jax.vmap(lambda params: speaker.greedy(params, view.speaker_inputs).actions)(speakers)
     # One speaker at a time: S x L x B x B probabilities would not fit where S x L is 100.
@@ -78,7 +79,7 @@ def make_examiner(speaker: Speaker, listener: Listener, config: config_dict.Conf
   """
   listener_loss = listener_losses.make_listener_loss(_whole_batch(config), axis_name=None)
 
-  @jax.jit
+  @compilation.jit
   def examine(speakers, listeners, view):
     crowd = listener_losses.Crowd(view.positions)
 

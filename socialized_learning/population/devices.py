@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from socialized_learning.population import compilation
+
 Update = Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
 
 
@@ -61,7 +63,7 @@ def on_each_device(function: Callable[..., Any], *, axis_name: str) -> Callable[
   Returns:
     call(state [D, …], *arguments [D, …]) -> what `function` returns, [D, …]. The state is donated.
   """
-  return jax.pmap(function, axis_name=axis_name, donate_argnums=0)
+  return _Pmapped(function, axis_name=axis_name, donate_argnums=0)
 
 
 def fuse(update: Update, *, axis_name: str, loops: bool = True) -> Callable[..., tuple[Any, dict]]:
@@ -101,10 +103,33 @@ def fuse(update: Update, *, axis_name: str, loops: bool = True) -> Callable[...,
     return jax.lax.while_loop(
         lambda carry: carry[0] < num_updates, body, (jnp.int32(0), state, metrics))[1:]
 
-  return jax.pmap(several if loops else once, axis_name=axis_name, in_axes=(0, 0, 0, None),
-                  donate_argnums=0)
+  return _Pmapped(several if loops else once, axis_name=axis_name,
+                  in_axes=(0, 0, 0, None), donate_argnums=0)
 
 
 def _at(batches: Any, place: Any) -> Any:
   return jax.tree.map(
       lambda x: jax.lax.dynamic_index_in_dim(x, place, keepdims=False), batches)
+
+
+class _Pmapped:
+  """`jax.pmap` with the compiler's options: `pmap` takes none, so it is compiled ahead of its calls."""
+
+  def __init__(self, function: Callable[..., Any], **settings: Any):
+    """Compiles nothing; settings are those of `jax.pmap`."""
+    self._mapped = jax.pmap(function, **settings)
+    self._compiled: dict[Any, Callable[..., Any]] = {}  # By structure and shapes of the arguments.
+
+  def __call__(self, *args: Any) -> Any:
+    """Calls it; the first call with arguments of new shapes compiles."""
+    if not compilation.options():
+      return self._mapped(*args)
+    leaves, structure = jax.tree.flatten(args)
+    signature = (structure, *((x.shape, x.dtype) for x in leaves))
+    if signature not in self._compiled:
+      self._compiled[signature] = self._mapped.lower(*args).compile(compiler_options=compilation.options())
+    return self._compiled[signature](*args)
+
+  def lower(self, *args: Any) -> jax.stages.Lowered:
+    """What is compiled for such arguments, before it is."""
+    return self._mapped.lower(*args)

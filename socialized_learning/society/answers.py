@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from socialized_learning.agents.classifiers import Net
+from socialized_learning.population import compilation
 from socialized_learning.society import training
 
 _CHUNK = 500  # Images of one forward pass.
@@ -26,7 +27,7 @@ def make_examiner(design: training.Design) -> Callable[..., dict[str, np.ndarray
     `student` and `joint`, which must be among the parts.
   """
 
-  @jax.jit
+  @compilation.jit
   def ask(parts, images):
     shown, said = design.show(images, None), {}
     if "specialists" in parts:

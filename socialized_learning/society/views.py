@@ -14,6 +14,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from socialized_learning.population import compilation
 from socialized_learning.population import randomness
 from socialized_learning.society import stages as stages_lib
 from socialized_learning.society import training
@@ -44,7 +45,7 @@ def make_cache(design: training.Design, stage: Stage, num_views: int
     look = lambda state, images, labels: {
         "targets": training.owners_say(design, stage, state, images, labels)}
 
-  @jax.jit
+  @compilation.jit
   def one_view(state, images, labels, keys):
     n = images.shape[0]
     pad = lambda x: jnp.pad(x, ((0, -n % _CHUNK),) + ((0, 0),) * (x.ndim - 1)).reshape(
