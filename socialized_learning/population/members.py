@@ -12,6 +12,7 @@ from typing import Any
 import chex
 import jax
 from jax import custom_batching
+from jax.extend import core
 import jax.numpy as jnp
 
 from socialized_learning.population import randomness
@@ -60,13 +61,14 @@ def branch(due: chex.Array, update: Callable[[Any], Any], old: Any) -> Any:
     update: a function of a tree; what it closes over may be the member's own.
     old: the tree.
   """
-  # What is closed over is not seen by custom batching, unless it comes in as an argument.
+  # Custom batching does not see what is closed over, so it comes in as an argument. (All of it, keys
+  # and counts too: `jax.closure_convert` brings in only what has a gradient.)
   traced, shapes = jax.make_jaxpr(update, return_shape=True)(old)
 
   @custom_batching.sequential_vmap
   def choose(due, closed_over, old):
     def run(old):
-      leaves = jax.core.eval_jaxpr(traced.jaxpr, closed_over, *jax.tree.leaves(old))
+      leaves = core.jaxpr_as_fun(traced.replace(consts=closed_over))(*jax.tree.leaves(old))
       return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
     return jax.lax.cond(due, run, lambda old: old, old)
