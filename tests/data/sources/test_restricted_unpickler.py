@@ -58,10 +58,9 @@ CALLS = [
     ("numpy", "memmap", "{}"),
     ("numpy.core.multiarray", "fromfile", "{}"),
     ("numpy.core.multiarray", "scalar", "{}"),
-    ("numpy._core.numeric", "_frombuffer", "{}"),
     ("numpy.core", "multiarray._reconstruct", "{}"),
     ("numpy", "ndarray.tofile", "{}"),
-    ("_codecs", "encode", "{}"),
+    ("_codecs", "decode", "{}"),
     ("copyreg", "_reconstructor", "{}"),
 ]
 

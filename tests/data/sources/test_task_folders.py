@@ -85,13 +85,13 @@ def test_an_image_of_another_size_is_named(root):
 
 def test_what_is_missing(root, tmp_path):
   error = lambda folder: files.error("task_folders", folder)
-  assert "nowhere: cannot be looked into" in error(tmp_path / "nowhere")
+  assert "nowhere: cannot be listed" in error(tmp_path / "nowhere")
   (tmp_path / "empty").mkdir()
   assert "empty: holds no Task_0; expected Task_0/traindata_0/CLASS" in error(tmp_path / "empty")
   shutil.rmtree(_folder(root, "test", 2, "apple"))
   assert "testdata_2: holds no images, expected CLASS" in error(root)
   shutil.rmtree(root / "Task_2" / "testdata_2")
-  assert "testdata_2: cannot be looked into (No such file" in error(root)
+  assert "testdata_2: is missing; expected Task_0" in error(root)
   shutil.rmtree(root / "Task_1")
   assert f"{root}: holds Task_2 but no Task_1; number the tasks from 0 on" in error(root)
 

@@ -75,13 +75,13 @@ def _folder(root):
 def test_a_class_without_its_folder(root):
   shutil.rmtree(_folder(root) / "train" / ORDER[3])
   message = files.error("tinyimagenet", root)
-  assert str(_folder(root) / "train" / ORDER[3] / "images") in message
+  assert str(_folder(root) / "train" / ORDER[3]) in message
   assert "the folder of a class that wnids.txt names" in message
 
 
 def test_a_class_without_images(root):
-  path = _folder(root) / "train" / ORDER[3] / "images"
-  next(path.glob("*")).unlink()
+  path = _folder(root) / "train" / ORDER[3]
+  next(path.glob("images/*")).unlink()
   assert f"{path}: holds no *.JPEG" in files.error("tinyimagenet", root)
 
 
@@ -94,7 +94,7 @@ def test_a_missing_list(root, place):
 @pytest.mark.parametrize("lines, part", [
     (WNIDS[:199], "names 199 classes in 199 lines, expected 200"),
     (WNIDS[:199] + WNIDS[:1], "names 199 classes in 200 lines, expected 200"),
-    (WNIDS[:199] + ["n99999999"], "n99999999/images"),
+    (WNIDS[:199] + ["n99999999"], "train/n99999999: the folder of a class"),
 ])
 def test_another_list_of_classes(root, lines, part):
   (_folder(root) / "wnids.txt").write_text("\n".join(lines))
@@ -117,7 +117,7 @@ def test_a_line_of_another_class_or_of_none(root, line):
 def test_no_line_leads_out_of_the_folder(root):
   path = _folder(root) / "val" / "val_annotations.txt"
   path.write_text(f"../../train/{ORDER[0]}/images/{ORDER[0]}_0.JPEG\t{ORDER[0]}\n")
-  assert f"val/images/{ORDER[0]}_0.JPEG: cannot be read" in files.error("tinyimagenet", root)
+  assert f"val/images/{ORDER[0]}_0.JPEG: is missing" in files.error("tinyimagenet", root)
 
 
 @pytest.mark.parametrize("damage", ["missing", "half", "garbage"])
@@ -127,7 +127,8 @@ def test_a_damaged_image_is_named(root, damage):
   path.unlink()
   if damage != "missing":
     path.write_bytes(whole[:len(whole) // 2] if damage == "half" else b"x" * 99)
-  assert f"{path}: cannot be read" in files.error("tinyimagenet", root)
+  cause = "is missing" if damage == "missing" else "cannot be read"
+  assert f"{path}: {cause}" in files.error("tinyimagenet", root)
 
 
 def test_an_image_of_another_size_is_named(root):
