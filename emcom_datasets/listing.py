@@ -203,6 +203,7 @@ class _Capped:
     """Reads from `stream`, the content of the archive `path`."""
     self._stream, self._path, self._limit = stream, path, limit
     self._left = limit
+    self.end = b""  # The last block that was read.
 
   def read(self, size: int) -> bytes:
     """Reads up to `size` bytes; raises DataSetError once they are more than the limit."""
@@ -210,6 +211,7 @@ class _Capped:
     self._left -= len(data)
     if self._left < 0:
       raise _too_large(self._path, self._limit)
+    self.end = (self.end + data)[-tarfile.BLOCKSIZE:]
     return data
 
 
@@ -231,6 +233,8 @@ def _members_of_tar(path: Path, start: bytes, limit: int) -> dict[str, File]:
     # The tar ends before the file does, and the checksum of a gzip is at its very end.
     while stream.read(_CHUNK_BYTES):
       pass
+  if stream.end != bytes(tarfile.BLOCKSIZE):  # The module takes a tar that was cut off for whole.
+    raise tarfile.ReadError("it does not end as a tar does")
   return files
 
 

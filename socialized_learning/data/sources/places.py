@@ -56,6 +56,7 @@ class Place:
     """
     self._folder, self._archive, self._limit, self._stack = folder, archive, limit, stack
     self._is_named = is_named
+    self._error: DataSetError | None = None  # Why the archive cannot be opened, once that is known.
 
   @property
   def folder(self) -> Folder:
@@ -64,8 +65,14 @@ class Place:
     Raises:
       DataSetError: the archive cannot be read.
     """
+    if self._error is not None:
+      raise self._error
     if self._folder is None:
-      self._folder = self._stack.enter_context(listing.archive(self._archive, self._limit))
+      try:
+        self._folder = self._stack.enter_context(listing.archive(self._archive, self._limit))
+      except DataSetError as error:
+        self._error = error
+        raise
     return self._folder
 
   def folders(self, is_nested: bool) -> Iterator[Folder]:

@@ -1,6 +1,6 @@
 """Finds a set under the data folder and reads it: of all that is there, the first that is complete."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 from pathlib import Path
 import sys
@@ -43,8 +43,10 @@ def read(spec: Spec, formats: Sequence[Format], root: Path) -> Found | None:
     UserError: all that is there is incomplete, damaged or of another set.
   """
   problems: dict[places.Place, str] = {}
+  seen: list[places.Place] = []
   with contextlib.ExitStack() as stack:
     for level in _levels(root, spec, stack):
+      seen += level
       for a_format in formats:
         for place in level:
           try:
@@ -54,13 +56,18 @@ def read(spec: Spec, formats: Sequence[Format], root: Path) -> Found | None:
             problems.setdefault(place, str(error))
             continue
           if found is not None:
-            for problem in dict.fromkeys(problems.values()):
+            for problem in _in_order(problems, seen):
               print(f"note: {problem}; {spec.name} was read from {found[1]} instead",
                     file=sys.stderr, flush=True)
             return found[0]
   if problems:
-    raise UserError("; and ".join(list(dict.fromkeys(problems.values()))[:_MOST_PROBLEMS]))
+    raise UserError("; and ".join(_in_order(problems, seen)[:_MOST_PROBLEMS]))
   return None
+
+
+def _in_order(problems: Mapping[places.Place, str], seen: Sequence[places.Place]) -> list[str]:
+  """Returns each problem once, that of the nearest place first."""
+  return list(dict.fromkeys(problems[place] for place in seen if place in problems))
 
 
 def _levels(root: Path, spec: Spec, stack: contextlib.ExitStack) -> Iterator[list[places.Place]]:
