@@ -8,12 +8,14 @@
 The official validation split is the test set here, since the labels of the official test split are
 not public. A label is the place of its WNID among all, sorted. Training images are ordered by class
 and then by name, test images as in `val_annotations.txt`. Often `val/` has been sorted into folders
-of classes, `val/WNID/` or `val/images/WNID/`: then test images are ordered as training images are.
+of classes, `val/WNID/` or `val/images/WNID/`: then test images are ordered as training images are,
+and neither list is needed.
 Source: http://cs231n.stanford.edu/tiny-imagenet-200.zip.
 """
 
 from collections.abc import Mapping
 import os
+import re
 
 from emcom_datasets.listing import File
 from emcom_datasets.listing import Folder
@@ -30,23 +32,22 @@ from socialized_learning.platform.errors import UserError
 
 _CLASSES = "wnids.txt"
 _ANNOTATIONS = "val_annotations.txt"
+_WNID = re.compile(r"n\d{8}")
 
 
 def _read(folder: Folder, spec: Spec) -> tuple[Part, Part] | None:
   """Returns train and test; raises UserError or DataSetError for missing or damaged files."""
   train, val = folder.folder("train"), folder.folder("val")
-  wnids_file = folder.file(_CLASSES)
-  if wnids_file is None and (val is None or val.file(_ANNOTATIONS) is None):
+  has_lists = folder.file(_CLASSES) or (val and val.file(_ANNOTATIONS))
+  if not has_lists and not (train and val and any(map(_WNID.fullmatch, train.folders))):
     return None
-  if wnids_file is None:
-    raise missing(folder.path / _CLASSES)
   for name, found in (("train", train), ("val", val)):
     if found is None:
       raise missing(folder.path / name)
-  wnids = sorted(_lines(wnids_file))
-  if len(set(wnids)) != spec.num_classes or len(wnids) != spec.num_classes:
-    raise UserError(f"{wnids_file.path}: names {len(set(wnids))} classes in {len(wnids)} lines, "
-                    f"expected {spec.num_classes}; unpack the set again")
+  wnids = _wnids(folder, spec) if has_lists else sorted(train.folders)
+  if len(wnids) != spec.num_classes:
+    raise UserError(f"{train.path}: holds {len(wnids)} folders of classes, expected "
+                    f"{spec.num_classes}; unpack the set again")
   labels = {wnid: label for label, wnid in enumerate(wnids)}
   # Both lists before the first image: what is missing is said at once.
   lists = _by_class(train, labels), _test(val, labels)
@@ -56,14 +57,26 @@ def _read(folder: Folder, spec: Spec) -> tuple[Part, Part] | None:
   return train_part, test_part
 
 
+def _wnids(folder: Folder, spec: Spec) -> list[str]:
+  """Returns the names of the classes in the official list, sorted."""
+  file = folder.file(_CLASSES)
+  if file is None:
+    raise missing(folder.path / _CLASSES)
+  wnids = sorted(_lines(file))
+  if len(set(wnids)) != spec.num_classes or len(wnids) != spec.num_classes:
+    raise UserError(f"{file.path}: names {len(set(wnids))} classes in {len(wnids)} lines, "
+                    f"expected {spec.num_classes}; unpack the set again")
+  return wnids
+
+
 def _by_class(folder: Folder, labels: Mapping[str, int]) -> tuple[list[File], list[int]]:
   """Returns files and labels of the images in folders of classes."""
   files, codes = [], []
   for wnid, label in labels.items():
     of_class = folder.folder(wnid)
     if of_class is None:
-      raise UserError(f"{folder.path / wnid}: the folder of a class that {_CLASSES} names is "
-                      "missing; unpack the set again")
+      raise UserError(f"{folder.path / wnid}: the folder of a class is missing; "
+                      "unpack the set again")
     images = class_folders.images_of(of_class)
     if not images:
       raise UserError(f"{of_class.path}: holds no *.JPEG; unpack the set again")

@@ -62,6 +62,17 @@ def test_images_and_global_labels(written):
   assert sources.load("task_folders", data_dir=str(written)) is found
 
 
+def test_names_that_begin_with_a_dot_do_not_count(root):
+  """Neither a notebook's copies, which would be a class, nor what macOS stores beside images."""
+  image = files.encoded(_image(0, "10", 0))
+  for path in (_folder(root, "train", 0, ".ipynb_checkpoints") / "0-checkpoint.png",
+               _folder(root, "test", 1, "bee") / "._7.png", root / ".Task_3" / "x.png",
+               _folder(root, "train", 0, "10") / ".ipynb_checkpoints" / "0-checkpoint.png"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(image if "checkpoint" in path.name else b"attributes")
+  test_images_and_global_labels(root)
+
+
 def test_grey_images_become_coloured(root):
   path = _folder(root, "train", 0, "10") / "0.png"
   path.write_bytes(files.encoded(np.full((4, 5), 9, np.uint8)))

@@ -58,6 +58,40 @@ def test_images_and_labels_are_those_written(written):
   assert found.num_classes == 200
 
 
+@pytest.mark.parametrize("place", ["val/{}", "val/{}/images", "val/images/{}"])
+@pytest.mark.parametrize("has_lists", [True, False])
+def test_validation_images_sorted_into_classes(root, place, has_lists):
+  """As many scripts leave them, with the lists or without."""
+  folder = _folder(root)
+  for path in (folder / "val" / "images").iterdir():
+    path.unlink()
+  for label, wnid in enumerate(ORDER):
+    path = folder / place.format(wnid) / f"val_{label}.JPEG"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(files.encoded(_colour(label, 100)))
+  (folder / "test" / "images").mkdir(parents=True)  # Without labels.
+  (folder / "test" / "images" / "test_0.JPEG").write_bytes(files.encoded(_colour(0, 0)))
+  if not has_lists:
+    (folder / "wnids.txt").unlink()
+    (folder / "val" / "val_annotations.txt").unlink()
+  found = sources.load("tinyimagenet", data_dir=root)
+  files.check(found.test, np.stack([_colour(label, 100) for label in range(200)]), range(200))
+  assert np.bincount(found.train.labels).tolist() == [3 if label == 5 else 1 for label in range(200)]
+
+
+def test_its_archive(written, tmp_path):
+  shutil.make_archive(tmp_path / "tiny-imagenet-200", "zip", written, "tiny-imagenet-200")
+  found = sources.load("tinyimagenet", data_dir=tmp_path)
+  files.check(found.test, *sources.load("tinyimagenet", data_dir=written).test)
+
+
+def test_names_that_begin_with_a_dot_do_not_count(root):
+  for place in ("train/.cache/images", f"train/{ORDER[0]}/images", "val/images"):
+    (_folder(root) / place).mkdir(parents=True, exist_ok=True)
+    (_folder(root) / place / "._0.JPEG").write_bytes(b"attributes")
+  assert np.bincount(sources.load("tinyimagenet", data_dir=root).train.labels)[0] == 1
+
+
 def test_real_jpeg_files_and_grey_ones_become_rgb(root):
   grey = np.repeat(np.arange(64, dtype=np.uint8)[None] * 4, 64, axis=0)
   path = root / "tiny-imagenet-200" / "train" / ORDER[0] / "images" / f"{ORDER[0]}_0.JPEG"
@@ -76,7 +110,7 @@ def test_a_class_without_its_folder(root):
   shutil.rmtree(_folder(root) / "train" / ORDER[3])
   message = files.error("tinyimagenet", root)
   assert str(_folder(root) / "train" / ORDER[3]) in message
-  assert "the folder of a class that wnids.txt names" in message
+  assert "the folder of a class is missing" in message
 
 
 def test_a_class_without_images(root):
