@@ -2,9 +2,11 @@
 
 A pickle is a program: it names functions of any module and calls them. Here it gets none of them,
 not even NumPy's. The names by which NumPy stores an array stand for classes and functions of this
-file that only note bytes and shape; every other name is refused. The published files are of Python 2
-and protocol 2; files written again by Python 3 may be of any protocol. Nor may it claim to be larger than its file,
-for which room would be made. So the worst a pickle can do is to be damaged.
+file that only note bytes and shape; every other name is refused. Nor may it claim to be larger than
+its file, for which room would be made. So the worst a pickle can do is to be damaged.
+
+The published files are of Python 2 and protocol 2; files written again by Python 3 may be of any
+protocol.
 
 Source: https://docs.python.org/3/library/pickle.html, "Restricting Globals".
 """

@@ -1,12 +1,14 @@
 """Finds a set under the data folder and reads it: of all that is there, the first that is complete."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
+import functools
 from pathlib import Path
 import sys
 from typing import NamedTuple
 
 from emcom_datasets.errors import DataSetError
+from emcom_datasets.listing import Folder
 
 from socialized_learning.data.sources import places
 from socialized_learning.data.sources.source import check_number
@@ -49,12 +51,9 @@ def read(spec: Spec, formats: Sequence[Format], root: Path) -> Found | None:
       seen += level
       for a_format in formats:
         for place in level:
-          try:
-            found = _read_place(place, a_format, spec)
-          except (UserError, DataSetError) as error:
-            # Of one place the format that fits best is told, not others that fail there too.
-            problems.setdefault(place, str(error))
-            continue
+          # Of one place the format that fits best is told, not others that fail there too.
+          note = functools.partial(problems.setdefault, place)
+          found = _read_place(place, a_format, spec, note)
           if found is not None:
             for problem in _in_order(problems, seen):
               print(f"note: {problem}; {spec.name} was read from {found[1]} instead",
@@ -77,15 +76,30 @@ def _levels(root: Path, spec: Spec, stack: contextlib.ExitStack) -> Iterator[lis
     raise UserError(f"{spec.name}: {error}") from error
 
 
-def _read_place(place: places.Place, a_format: Format, spec: Spec) -> tuple[Found, Path] | None:
-  """Returns the set and where it was, or None if a place holds nothing of a format."""
-  for folder in place.folders(a_format.is_nested):
-    parts = a_format.read(folder, spec)
-    if parts is None:
-      continue
-    if a_format.is_official:
-      for split, part in enumerate(parts):
-        check_number(len(part.images), spec, split, part.path)
-    train, test = (checked(part, spec.shape, spec.num_classes) for part in parts)
-    return Found(train, test, a_format.is_official), parts[0].path
+def _read_place(place: places.Place, a_format: Format, spec: Spec, note: Callable[[str], None]
+                ) -> tuple[Found, Path] | None:
+  """Returns the set and where it was, or None if a place does not hold all of it in a format."""
+  try:
+    for folder in place.folders(a_format.is_nested):
+      try:
+        found = _read_folder(folder, a_format, spec)
+      except (UserError, DataSetError) as error:
+        note(str(error))
+        continue
+      if found is not None:
+        return found
+  except DataSetError as error:  # The place cannot be listed.
+    note(str(error))
   return None
+
+
+def _read_folder(folder: Folder, a_format: Format, spec: Spec) -> tuple[Found, Path] | None:
+  """Returns the set and where it was, or None if a folder holds nothing of a format."""
+  parts = a_format.read(folder, spec)
+  if parts is None:
+    return None
+  if a_format.is_official:
+    for split, part in enumerate(parts):
+      check_number(len(part.images), spec, split, part.path)
+  train, test = (checked(part, spec.shape, spec.num_classes) for part in parts)
+  return Found(train, test, a_format.is_official), parts[0].path

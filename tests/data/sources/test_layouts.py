@@ -155,6 +155,14 @@ def test_if_nothing_is_complete_everything_is_named(made, tmp_path):
   assert f"; and {archive}: cannot be read" in message
 
 
+def test_a_half_copied_folder_beside_a_good_one_in_the_folder_of_the_set(made, tmp_path, capsys):
+  files.write_idx(tmp_path / "MNIST" / "copy")
+  (tmp_path / "MNIST" / "copy" / "t10k-labels-idx1-ubyte").unlink()
+  shutil.copytree(made / "mnist", tmp_path / "MNIST" / "raw")
+  _load("mnist", tmp_path)
+  assert "copy/t10k-labels-idx1-ubyte: is missing" in capsys.readouterr().err
+
+
 def test_the_nearest_is_taken(made, tmp_path):
   files.write_idx(tmp_path / "old" / "MNIST", train=3)
   shutil.copytree(made / "mnist", tmp_path / "MNIST" / "raw")
