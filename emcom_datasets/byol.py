@@ -78,7 +78,7 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
   if root.is_dir():
     top = listing.on_disk(root)
     of_set = top.folder(name)
-    found = highest_version(name, of_set or top, with_configs=bool(of_set) or root.name == name)
+    found = highest_version(name, of_set or top, with_configs=bool(of_set) or root.name.lower() == name)
   if found is None:
     raise DataSetError(
         f"{name}: no prepared TFDS folder {root / name}/[config/]VERSION with dataset_info.json; "
