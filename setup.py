@@ -33,6 +33,6 @@ setuptools.setup(
     package_data={"emcom_datasets": ["arrays/*.npz", "README.md"]},
     python_requires=">=3.11",
     install_requires=_PACKAGE,
-    # Any version: which ones are safe is checked where it is used, in tools.import_torch.
-    extras_require={"test": _TESTS, "torch": ["torch"]},
+    # Of torch any version: which ones are safe is checked where it is used, in tools.import_torch.
+    extras_require={"test": _TESTS, "torch": ["torch"], "parquet": ["pyarrow"]},
 )

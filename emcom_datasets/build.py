@@ -134,18 +134,19 @@ def build(images: image_sets.ImageSet, flags: argparse.Namespace) -> Path:
   Raises:
     DataSetError: something is missing, damaged or in the way; nothing has been written.
   """
-  if flags.name == _CELEBA and flags.images:
-    image_sets.check_present(images.images, flags.images)
+  folder = flags.images
+  if flags.name == _CELEBA and folder:
+    folder = image_sets.locate(images.images, folder)
   # Whatever can be wrong is looked at before the long part.
   encoder = image_features.load_encoder(flags.encoder) if flags.encoder else None
   features = None if encoder else image_features.open_features(flags.features, len(images.images))
   builders = _import_builders()
   with _staging(flags.out) as staging:
     if encoder:
-      paths = [flags.images / image for image in images.images]
+      paths = [folder / image for image in images.images]
       features = image_features.encode(encoder, paths, flags.batch, staging / "features")
     contents = builders.Contents(images, features, made_by=flags.encoder or flags.features.name,
-                                 folder=flags.images if flags.with_images else None)
+                                 folder=folder if flags.with_images else None)
     version = builders.write(contents, staging)
     _refuse_existing(flags.out / flags.name)
     (staging / flags.name).rename(flags.out / flags.name)

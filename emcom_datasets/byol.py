@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from emcom_datasets import listing
 from emcom_datasets import tfds_folder
 from emcom_datasets.decoding import make_decoder
 from emcom_datasets.decoding import subset
@@ -73,23 +74,44 @@ def find_prepared(name: str, data_dir: str | None = None) -> Path:
   root = Path(os.path.expanduser(
       data_dir or os.environ.get(DATA_VARIABLE) or os.environ.get("TFDS_DATA_DIR")
       or "~/tensorflow_datasets"))
-  found = prepared_versions(root / name)
-  if not found:
+  found = None
+  if root.is_dir():
+    top = listing.on_disk(root)
+    of_set = top.folder(name)
+    found = highest_version(name, of_set or top, with_configs=bool(of_set) or root.name.lower() == name)
+  if found is None:
     raise DataSetError(
         f"{name}: no prepared TFDS folder {root / name}/[config/]VERSION with dataset_info.json; "
         f"unpack {_ARCHIVES}/{name}.tar.gz into {root}, or name the folder that holds {name}/ with "
         f"{DATA_VARIABLE} or --config.data.dir")
-  configs = sorted({str(path.parent) for path in found})
-  if len(configs) > 1:
-    raise DataSetError(f"{name}: more than one configuration is prepared ({', '.join(configs)}); "
-                       "keep the one to use under that name")
-  return max(found, key=_version)
+  return found
 
 
-def prepared_versions(folder: Path) -> list[Path]:
-  """All prepared folders `[config/]VERSION` in the folder of a set."""
-  return [path.parent for pattern in ("*", "*/*")
-          for path in folder.glob(f"{pattern}/dataset_info.json") if _version(path.parent)]
+def highest_version(name: str, folder: listing.Folder, with_configs: bool) -> Path | None:
+  """Returns the highest prepared version in the folder of a set, if there is any.
+
+  Args:
+    name: of the set, for errors.
+    folder: of the set, which holds VERSION/; or a version itself.
+    with_configs: whether it may also hold CONFIG/VERSION/.
+
+  Raises:
+    DataSetError: several configurations are prepared, or a folder cannot be listed.
+  """
+  if _is_version(folder):
+    return folder.path
+  parents = (folder, *folder.folders.values()) if with_configs else (folder,)
+  found = {parent.path: versions for parent in parents
+           if (versions := [below.path for below in parent.folders.values() if _is_version(below)])}
+  if len(found) > 1:
+    raise DataSetError(f"{name}: more than one configuration is prepared "
+                       f"({', '.join(map(str, found))}); keep the one to use under that name")
+  return max(next(iter(found.values())), key=_version) if found else None
+
+
+def _is_version(folder: listing.Folder) -> bool:
+  # Looked at only if the name fits: the data folder may hold folders that cannot be listed.
+  return bool(_version(folder.path)) and folder.file("dataset_info.json") is not None
 
 
 def _version(folder: Path) -> tuple[int, ...]:

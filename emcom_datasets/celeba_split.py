@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emcom_datasets import listing
 from emcom_datasets.byol import LABELS
 from emcom_datasets.errors import DataSetError
 
@@ -52,26 +53,36 @@ def read_annotations(folder: Path) -> Annotations:
 
   Args:
     folder: holds `identity_CelebA.txt`, `list_attr_celeba.txt`, `list_eval_partition.txt` and, if
-      landmarks are wanted, `list_landmarks_align_celeba.txt`.
+      landmarks are wanted, `list_landmarks_align_celeba.txt`, there or in `Anno/` and `Eval/`.
 
   Raises:
     DataSetError: a file is missing or one of its lines is not as it should be.
   """
   identities = _read(
-      folder / _IDENTITIES, lambda values: (0 <= values) & (values < _NUM_IDENTITIES),
+      _locate(folder, _IDENTITIES), lambda values: (0 <= values) & (values < _NUM_IDENTITIES),
       f"an identity is a number from 0 to {_NUM_IDENTITIES - 1}", columns=("identity",))
   partition = _aligned(_read(
-      folder / _PARTITION, lambda values: np.isin(values, (0, 1, _OFFICIAL_TEST)),
+      _locate(folder, _PARTITION), lambda values: np.isin(values, (0, 1, _OFFICIAL_TEST)),
       "the official split is 0, 1 or 2", columns=("partition",)), identities)
   attributes = _aligned(_read(
-      folder / _ATTRIBUTES, lambda values: abs(values) == 1, "an attribute is -1 or 1"), identities)
+      _locate(folder, _ATTRIBUTES), lambda values: abs(values) == 1, "an attribute is -1 or 1"), identities)
   landmarks = {}
-  if (folder / _LANDMARKS).exists():
-    table = _aligned(_read(folder / _LANDMARKS), identities)
+  if (path := _locate(folder, _LANDMARKS)).exists():
+    table = _aligned(_read(path), identities)
     landmarks = dict(zip(table.columns, table.values.T))
   return Annotations(
       identities.images, identities.values[:, 0], partition.values[:, 0],
       dict(zip(attributes.columns, attributes.values.T > 0)), landmarks)
+
+
+def _locate(folder: Path, name: str) -> Path:
+  """Returns where an annotation file is: in the folder or in one of the official subfolders."""
+  if folder.is_dir():
+    top = listing.on_disk(folder)
+    for below in (top, top.folder("Anno"), top.folder("Eval")):
+      if below is not None and (file := below.file(name)):
+        return file.path
+  return folder / name
 
 
 def published_split(identities: np.ndarray) -> dict[str, np.ndarray]:

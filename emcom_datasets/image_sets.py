@@ -4,17 +4,17 @@ The order is that of the rows of precomputed features, and what `--list_order` p
 
 - CelebA: the lines of `identity_CelebA.txt`.
 - ImageNet: `train/` before `val/`, in each the class folders by name, in each of them the files by
-  name; names are compared character by character, whatever the language of the machine.
+  name; which names count, and how they are sorted, is said in `listing`.
 """
 
 from collections.abc import Sequence
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from emcom_datasets import celeba_split
+from emcom_datasets import listing
 from emcom_datasets.byol import LABELS
 from emcom_datasets.errors import DataSetError
 from emcom_datasets.make_arrays import split_column
@@ -63,13 +63,14 @@ def imagenet(folder: Path, valid_share: float = VALID_SHARE) -> ImageSet:
   Raises:
     DataSetError: a folder is missing, empty or not of that form.
   """
-  classes = _entries(folder / "train", folders=True)
+  parts = {part: _part(folder, part) for part in ("train", "val")}
+  classes = _names(parts["train"], folders=True)
   num_classes = LABELS[_IMAGENET].num_classes
   if len(classes) > num_classes:
     raise DataSetError(f"{folder / 'train'}: holds {len(classes)} class folders; ImageNet has "
                        f"{num_classes:,}")
-  train, train_labels = _labelled(folder, "train", classes, classes)
-  test, test_labels = _labelled(folder, "val", _entries(folder / "val", folders=True), classes)
+  train, train_labels = _labelled(folder, parts["train"], classes)
+  test, test_labels = _labelled(folder, parts["val"], classes)
   held_out = split_column(len(train), round(valid_share * len(train)), num_test=0) != 0
   splits = {"train": np.flatnonzero(~held_out), "valid": np.flatnonzero(held_out),
             "test": len(train) + np.arange(len(test))}
@@ -79,51 +80,63 @@ def imagenet(folder: Path, valid_share: float = VALID_SHARE) -> ImageSet:
       _IMAGENET, train + test, np.array(train_labels + test_labels), splits, {}, {}, warnings))
 
 
-def check_present(images: Sequence[str], folder: Path) -> None:
-  """Raises DataSetError if an image is not in the folder, which is listed once."""
+def locate(images: Sequence[str], folder: Path) -> Path:
+  """Returns the folder that holds images: `folder`, or one folder in it, as archives often unpack.
+
+  Raises:
+    DataSetError: an image is missing.
+  """
   if not folder.is_dir():
     raise DataSetError(f"{folder}: is not a folder")
   # One listing of a folder of 200,000 files is much quicker than as many look-ups.
-  present = set(os.listdir(folder))
+  top = listing.on_disk(folder)
+  found = next((below for below in top.walk(1) if images[0] in below.files), top)
   for image in images:
-    if image not in present and not (folder / image).is_file():
-      raise DataSetError(f"{folder / image}: is missing, but the annotation files name it")
+    if image not in found.files:
+      raise DataSetError(f"{found.path / image}: is missing, but the annotation files name it")
+  return found.path
 
 
-def _labelled(folder: Path, part: str, found: list[str], classes: list[str]
-             ) -> tuple[list[str], list[int]]:
+def _part(folder: Path, name: str) -> listing.Folder:
+  found = listing.on_disk(folder).folder(name) if folder.is_dir() else None
+  return found or listing.on_disk(folder / name)
+
+
+def _labelled(folder: Path, part: listing.Folder, classes: list[str]
+              ) -> tuple[list[str], list[int]]:
   """Returns the images of one part, as paths relative to `folder`, and their classes."""
   images, labels = [], []
-  for name in found:
+  for name in _names(part, folders=True):
     if name not in classes:
-      raise DataSetError(f"{folder / part / name}: there is no such class folder in "
+      raise DataSetError(f"{part.path / name}: there is no such class folder in "
                          f"{folder / 'train'}")
-    files = _entries(folder / part / name, folders=False)
-    images += [f"{part}/{name}/{file}" for file in files]
+    of_class = part.folders[name]
+    files = _names(of_class, folders=False)
+    images += [(of_class.path / file).relative_to(folder).as_posix() for file in files]
     labels += [classes.index(name)] * len(files)
   return images, labels
 
 
-def _entries(folder: Path, folders: bool) -> list[str]:
+def _names(folder: listing.Folder, folders: bool) -> list[str]:
   """Returns the sorted names of what a folder holds: folders or files, at least one.
 
-  Hidden entries do not count. Every other file must be an image: leaving some out by their ending
-  would move the rows of the features.
+  Every file that counts must be an image: leaving some out by their ending would move the rows of
+  the features.
   """
   try:
-    with os.scandir(folder) as listing:
-      found = [(entry.name, entry.is_dir()) for entry in listing if not entry.name.startswith(".")]
-  except OSError as error:
-    raise DataSetError(f"{folder}: cannot be read ({error.strerror}); --images names a folder with "
-                       "train/CLASS/FILE and val/CLASS/FILE") from error
+    wanted, others = folder.folders, folder.files
+  except DataSetError as error:
+    raise DataSetError(f"{error}; --images names a folder with train/CLASS/FILE and val/CLASS/FILE"
+                      ) from error
+  if not folders:
+    wanted, others = others, wanted
   kind = "class folders" if folders else "images"
-  for name, is_folder in found:
-    if is_folder != folders:
-      raise DataSetError(f"{folder / name}: is a {'folder' if is_folder else 'file'}; expected "
-                         f"only {kind} in {folder}")
-  if not found:
-    raise DataSetError(f"{folder}: holds no {kind}")
-  return sorted(name for name, _ in found)
+  for name in others:
+    raise DataSetError(f"{folder.path / name}: is a {'file' if folders else 'folder'}; expected "
+                       f"only {kind} in {folder.path}")
+  if not wanted:
+    raise DataSetError(f"{folder.path}: holds no {kind}")
+  return list(wanted)
 
 
 def _without_empty_splits(images: ImageSet) -> ImageSet:

@@ -195,7 +195,7 @@ def _entries(folder):
     (CELEBA, [f"--encoder={ENCODERS}:uneven", "--batch=7"], "returned 6 features an image, 7"),
     (CELEBA, ["--images=/no/such/folder"], "/no/such/folder: is not a folder"),
     (CELEBA, ["--annotations=/no/such/folder"], "/no/such/folder/identity_CelebA.txt: is missing"),
-    (IMAGENET, ["--images=/no/such/folder"], "/no/such/folder/train: cannot be read (No such file"),
+    (IMAGENET, ["--images=/no/such/folder"], "/no/such/folder/train: cannot be listed (No such file"),
     (CELEBA, ["--out=/dev/null/data"], "/dev/null/data: cannot be written (Not a directory)"),
 ])
 def test_wrong_flags_are_one_line_and_leave_nothing(

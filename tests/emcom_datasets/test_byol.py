@@ -154,6 +154,17 @@ def test_configurations_and_versions(folders, tmp_path):
   assert "more than one configuration" in message and str(target) in message
 
 
+def test_its_own_folder_other_cases_and_hidden_folders(folders, tmp_path):
+  target = tmp_path / NAME.upper()
+  shutil.copytree(folders.tfrecord / NAME, target)
+  for hidden in (".1.9.9", ".config/1.9.9"):
+    (target / hidden).mkdir(parents=True)
+    (target / hidden / "dataset_info.json").write_text("{}")
+  (version,) = (path for path in target.iterdir() if path.name[0] != ".")
+  for folder in (tmp_path, target, version):
+    assert len(emcom_datasets.load(NAME, "train", data_dir=folder)) == 23
+
+
 def test_unknown_split_lists_those_that_exist(folders):
   message = _error(NAME, "eval", data_dir=folders.tfrecord)
   assert "'eval'" in message and "train, valid, test, test_official" in message

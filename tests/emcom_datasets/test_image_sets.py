@@ -52,3 +52,35 @@ def test_more_classes_than_imagenet_has(tmp_path):
     (tmp_path / "train" / f"n{index}").mkdir(parents=True)
   with pytest.raises(DataSetError, match="holds 1001 class folders"):
     image_sets.imagenet(tmp_path)
+
+
+def test_names_that_begin_with_a_dot_do_not_count(tmp_path):
+  image_folders.write_imagenet(tmp_path)
+  expected = image_sets.imagenet(tmp_path, valid_share=0.25)
+  for place in ("train/.ipynb_checkpoints/0-checkpoint.JPEG", "train/n02/._n02_0.JPEG", ".DS_Store",
+                "val/._n02", "val/n01440764/.cache/x"):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).touch()
+  found = image_sets.imagenet(tmp_path, valid_share=0.25)
+  assert found.images == expected.images
+  np.testing.assert_array_equal(found.labels, expected.labels)
+
+
+def test_celeba_as_its_archives_unpack(tmp_path):
+  """Annotations in `Anno/` and `Eval/`, images in a folder within a folder of the same name."""
+  image_folders.write_celeba(tmp_path)
+  expected = image_sets.celeba(tmp_path / "annotations")
+  for part, name in (("Anno", "identity_CelebA.txt"), ("Anno", "list_attr_celeba.txt"),
+                     ("Anno", "list_landmarks_align_celeba.txt"), ("Eval", "list_eval_partition.txt")):
+    (tmp_path / "CelebA" / part).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "annotations" / name).rename(tmp_path / "CelebA" / part / name)
+  found = image_sets.celeba(tmp_path / "CelebA")
+  assert found.images == expected.images and set(found.landmarks) == set(expected.landmarks)
+  inner = tmp_path / "img_align_celeba" / "img_align_celeba"
+  inner.parent.mkdir()
+  (tmp_path / "images").rename(inner)
+  for folder in (inner, inner.parent):
+    assert image_sets.locate(found.images, folder) == inner
+  (inner / found.images[3]).unlink()
+  with pytest.raises(DataSetError, match=f"{inner / found.images[3]}: is missing"):
+    image_sets.locate(found.images, inner.parent)

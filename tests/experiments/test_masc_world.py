@@ -52,3 +52,15 @@ def test_refusals(root, changes, message):
   with pytest.raises(UserError, match=message) as caught:
     _load(root, **changes)
   assert "\n" not in str(caught.value)
+
+
+def test_images_in_folders_of_classes_are_divided_as_those_of_other_sets(tmp_path):
+  for split in ("train", "test"):
+    for name in ("ant", "bee", "cat", "owl"):
+      folder = tmp_path / split / name
+      folder.mkdir(parents=True)
+      for number in range(4):
+        (folder / f"{number}.png").write_bytes(files.encoded(files.pixels(number, 8, 8, 3)))
+  world = _load(tmp_path, **{"data.name": "class_folders", "groups.split": "ordered"})
+  np.testing.assert_array_equal(world.groups, [[1, 1, 0, 0], [0, 0, 1, 1]])
+  assert world.kind == "images of 4 classes in folders" and len(world.owned[1]) == 2 * 3

@@ -6,69 +6,71 @@ Source: http://yann.lecun.com/exdb/mnist, "The IDX file format".
 """
 
 import gzip
-from pathlib import Path
 
+from emcom_datasets.listing import File
+from emcom_datasets.listing import Folder
 import numpy as np
 
 from socialized_learning.data.sources.source import damaged
+from socialized_learning.data.sources.source import Format
 from socialized_learning.data.sources.source import missing
 from socialized_learning.data.sources.source import Part
-from socialized_learning.data.sources.source import Source
+from socialized_learning.data.sources.source import Spec
 from socialized_learning.platform.errors import UserError
 
-_FOLDERS = (".", "MNIST/raw")  # The second is where torchvision puts them.
+_PARTS = ("train", "t10k")
+_IMAGES, _LABELS = "images-idx3", "labels-idx1"
 _UNSIGNED_BYTES = 8
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def _find(root: Path) -> Path | None:
-  """Returns the folder that holds MNIST's files, or some of them."""
-  for folder in (root / place for place in _FOLDERS):
-    if any(_locate(folder, part, kind) for part in ("train", "t10k")
-           for kind in ("images-idx3", "labels-idx1")):
-      return folder
-  return None
-
-
-def _read(folder: Path) -> tuple[Part, Part]:
+def _read(folder: Folder, spec: Spec) -> tuple[Part, Part] | None:
   """Returns train and test; raises UserError for missing, truncated or damaged files."""
-  train, test = (_part(folder, part) for part in ("train", "t10k"))
+  files = {(part, kind): _locate(folder, part, kind)
+           for part in _PARTS for kind in (_IMAGES, _LABELS)}
+  if not any(files.values()):
+    return None
+  for (part, kind), file in files.items():
+    if file is None:
+      raise missing(folder.path / f"{part}-{kind}-ubyte")
+  train, test = (
+      Part(read_file(files[part, _IMAGES], num_dims=3, limit=spec.max_bytes),
+           read_file(files[part, _LABELS], num_dims=1, limit=spec.max_bytes),
+           files[part, _IMAGES].path) for part in _PARTS)
   return train, test
 
 
-def _part(folder: Path, part: str) -> Part:
-  paths = []
-  for kind in ("images-idx3", "labels-idx1"):
-    path = _locate(folder, part, kind)
-    if path is None:
-      raise missing(folder / f"{part}-{kind}-ubyte")
-    paths.append(path)
-  images, labels = paths
-  return Part(read_file(images, num_dims=3), read_file(labels, num_dims=1), images)
-
-
-def _locate(folder: Path, part: str, kind: str) -> Path | None:
+def _locate(folder: Folder, part: str, kind: str) -> File | None:
   """Returns one of the four files, under any of the names it goes by."""
   # Some programs that unpack it turn the first `-` before `idx` into a dot.
   names = (f"{part}-{kind}-ubyte", f"{part}-{kind.replace('-', '.')}-ubyte")
-  paths = (folder / f"{name}{ending}" for name in names for ending in ("", ".gz"))
-  return next((path for path in paths if path.is_file()), None)
+  return folder.file(*(f"{name}{ending}" for name in names for ending in ("", ".gz")))
 
 
-def read_file(path: Path, num_dims: int) -> np.ndarray:
+def read_file(file: File, num_dims: int, limit: int) -> np.ndarray:
   """Returns the array of one idx file of unsigned bytes: `num_dims` dimensions, uint8.
 
   Whether it is compressed is told by its content, since browsers unpack without renaming.
 
+  Args:
+    file: the idx file.
+    num_dims: 3 for images, 1 for labels.
+    limit: how many bytes the file may hold unpacked.
+
   Raises:
     UserError: the file cannot be read, is damaged, truncated or too long, or not such an idx file.
   """
+  path = file.path
   try:
-    data = path.read_bytes()
-    if data.startswith(_GZIP_MAGIC):
-      data = gzip.decompress(data)
+    with file.open() as opened:
+      is_packed = opened.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    with file.open() as opened, (gzip.open(opened) if is_packed else opened) as unpacked:
+      data = unpacked.read(limit + 1)
   except Exception as error:  # Of damaged streams gzip and zlib make several kinds.
     raise damaged(path, error) from error
+  if len(data) > limit:
+    raise UserError(f"{path}: holds more than {limit:,} bytes, which no file of this set does; "
+                    "download it again")
   start = 4 + 4 * num_dims
   magic = bytes([0, 0, _UNSIGNED_BYTES, num_dims])
   if data[:4] != magic:
@@ -88,6 +90,5 @@ def read_file(path: Path, num_dims: int) -> np.ndarray:
   return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
-MNIST = Source(
-    "train-images-idx3-ubyte[.gz] and the other three official files, there or in MNIST/raw/",
-    _find, _read)
+MNIST = Format("train-images-idx3-ubyte[.gz] and the other three official files, there or in MNIST/raw/",
+               _read)

@@ -10,23 +10,26 @@ from typing import Any
 
 from emcom_datasets import byol
 from emcom_datasets import tfds_folder
-from emcom_datasets.errors import DataSetError
 from emcom_datasets.errors import one_line
+from emcom_datasets.listing import Folder
 from emcom_datasets.shards import Shards
 import numpy as np
 
+from socialized_learning.data.sources.places import known_as
+from socialized_learning.data.sources.source import check_images
+from socialized_learning.data.sources.source import check_number
 from socialized_learning.data.sources.source import decode
+from socialized_learning.data.sources.source import Format
 from socialized_learning.data.sources.source import Part
-from socialized_learning.data.sources.source import Source
+from socialized_learning.data.sources.source import Spec
 from socialized_learning.platform.errors import UserError
 
 _CHUNK = 4096  # Records in memory at once.
 
 
-def source(name: str) -> Source:
+def prepared_format(name: str) -> Format:
   """Returns the format of the set that TFDS calls `name`."""
-  return Source(f"{name}/VERSION/ prepared by TFDS", functools.partial(_find, name),
-                functools.partial(_read, name))
+  return Format(f"{name}/VERSION/ prepared by TFDS", functools.partial(_read, name), is_nested=False)
 
 
 def download(name: str, root: Path) -> None:
@@ -50,36 +53,27 @@ def download(name: str, root: Path) -> None:
                     f"({one_line(error)}); or put its official files there") from error
 
 
-def _find(name: str, root: Path) -> Path | None:
-  """Returns the folder of the highest version."""
-  # Asked first, because `find_prepared` takes it for an error if there is none.
-  if not byol.prepared_versions(root / name):
+def _read(name: str, folder: Folder, spec: Spec) -> tuple[Part, Part] | None:
+  """Returns train and test; raises UserError or DataSetError for missing or other files."""
+  if not folder.path.is_dir():  # TFDS reads no archives.
     return None
-  try:
-    return byol.find_prepared(name, str(root))
-  except DataSetError as error:
-    raise UserError(str(error)) from error
-
-
-def _read(name: str, folder: Path) -> tuple[Part, Part]:
-  """Returns train and test; raises UserError for missing, damaged or other files."""
-  info = _read_info(name, folder)
+  # A data folder of TFDS holds many sets, which are no configurations of this one.
+  is_of_set = known_as(folder.path.name) in spec.aliases
+  version = byol.highest_version(name, folder, with_configs=is_of_set)
+  if version is None:
+    return None
+  info = _read_info(name, version)
   for split in ("train", "test"):
     if split not in info.splits:
-      raise UserError(f"{folder}: holds the splits {', '.join(info.splits)}, but not {split}; "
+      raise UserError(f"{version}: holds the splits {', '.join(info.splits)}, but not {split}; "
                       "prepare it again with all splits")
-  try:
-    return _part(info, "train", folder), _part(info, "test", folder)
-  except DataSetError as error:
-    raise UserError(str(error)) from error
+  train, test = (_part(info, split, version, spec) for split in ("train", "test"))
+  return train, test
 
 
 def _read_info(name: str, folder: Path) -> Any:
   """Returns TFDS's `DatasetInfo` of a prepared folder of labelled images."""
-  try:
-    info = tfds_folder.read_info(name, folder, repair="copy or prepare it again")
-  except DataSetError as error:
-    raise UserError(str(error)) from error
+  info = tfds_folder.read_info(name, folder, repair="copy or prepare it again")
   features = info.features
   # Not an image, or one of any size: then it is not a set this package knows.
   if not ({"image", "label"} <= set(features)
@@ -89,29 +83,29 @@ def _read_info(name: str, folder: Path) -> Any:
   return info
 
 
-def _part(info: Any, split: str, folder: Path) -> Part:
+def _part(info: Any, split: str, folder: Path, spec: Spec) -> Part:
   """Returns one split, in the order of its files.
 
   Raises:
     DataSetError: a file is missing or damaged.
-    UserError: a record does not hold an image and a label.
+    UserError: a record does not hold an image and a label, or there are more than the set has.
   """
   # pylint: disable-next=g-import-not-at-top
   from tensorflow_datasets.proto import tf_example_pb2
   found = info.splits[split]
   shards = Shards(found.filepaths, found.shard_lengths, info.file_format.value)
+  check_number(len(shards), spec, ("train", "test").index(split), folder / split)
   shape = info.features["image"].shape
+  check_images(np.broadcast_to(np.uint8(0), (len(shards), *shape)), spec.shape, folder / split)
   images = np.empty((len(shards), *shape), np.uint8)
   labels = np.empty(len(shards), np.int64)
-  mode = "L" if shape[-1] == 1 else "RGB"
   for start in range(0, len(shards), _CHUNK):
     indices = np.arange(start, min(start + _CHUNK, len(shards)))
     for index, record in zip(indices.tolist(), shards.read(indices), strict=True):
       try:
         # TFDS's own decoder takes 1.6 times as long, and asks for OpenCV.
         stored = tf_example_pb2.Example.FromString(record).features.feature
-        image = decode(io.BytesIO(stored["image"].bytes_list.value[0]), mode)
-        images[index] = image.reshape(shape)
+        images[index] = decode(io.BytesIO(stored["image"].bytes_list.value[0]), spec.mode, shape)
         labels[index] = stored["label"].int64_list.value[0]
       except Exception as error:  # Protocol buffers and Pillow raise many kinds.
         raise UserError(f"{shards.path_of(index)}: item {index} of {split} cannot be decoded "

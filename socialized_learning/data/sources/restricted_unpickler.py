@@ -1,9 +1,12 @@
 """Reads the pickles CIFAR is published in without running anything a pickle may ask for.
 
 A pickle is a program: it names functions of any module and calls them. Here it gets none of them,
-not even NumPy's. The names by which NumPy stores an array stand for two classes of this file that
-only note bytes and shape; every other name is refused. Nor may it claim to be larger than its file,
-for which room would be made. So the worst a pickle can do is to be damaged.
+not even NumPy's. The names by which NumPy stores an array stand for classes and functions of this
+file that only note bytes and shape; every other name is refused. Nor may it claim to be larger than
+its file, for which room would be made. So the worst a pickle can do is to be damaged.
+
+The published files are of Python 2 and protocol 2; files written again by Python 3 may be of any
+protocol.
 
 Source: https://docs.python.org/3/library/pickle.html, "Restricting Globals".
 """
@@ -47,24 +50,48 @@ class _Array:
   def __setstate__(self, state: Any):
     """Takes (version, shape, dtype, whether in Fortran's order, bytes)."""
     _, shape, dtype, fortran, data = state
-    if not isinstance(dtype, _Dtype) or dtype.code not in _UINT8 or not isinstance(data, bytes):
+    self._fill(data, dtype, shape, "F" if fortran else "C")
+
+  def _fill(self, data: Any, dtype: Any, shape: Any, order: str) -> None:
+    if not isinstance(dtype, _Dtype) or dtype.code not in _UINT8 or not isinstance(
+        data, (bytes, bytearray)):
       raise pickle.UnpicklingError("an array of another type than uint8")
     if math.prod(shape) != len(data):
       raise pickle.UnpicklingError(f"{len(data)} bytes for an array of shape {shape}")
-    self.array = np.frombuffer(data, np.uint8).reshape(shape, order="F" if fortran else "C")
+    self.array = np.frombuffer(data, np.uint8).reshape(shape, order=order)
+
+
+class _FromBuffer(_Array):
+  """Stands for NumPy's `_frombuffer`: an array as protocol 5 stores it."""
+
+  def __init__(self, data: Any, dtype: Any, shape: Any, order: Any):
+    super().__init__()
+    if order not in ("C", "F"):
+      raise pickle.UnpicklingError("an array in another order than C or F")
+    self._fill(data, dtype, shape, order)
+
+
+def _encoded(text: Any, encoding: Any) -> bytes:
+  """Stands for `_codecs.encode`: bytes as Python 3 stores them in protocols 0 to 2."""
+  if not isinstance(text, str) or encoding != "latin1":
+    raise pickle.UnpicklingError("bytes in another form than Python's")
+  return text.encode("latin1")
 
 
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,  # Its name since NumPy 2.
+    ("numpy.core.numeric", "_frombuffer"): _FromBuffer,
+    ("numpy._core.numeric", "_frombuffer"): _FromBuffer,
+    ("_codecs", "encode"): _encoded,
     ("numpy", "ndarray"): "ndarray",  # Only ever an argument of `_reconstruct`.
     ("numpy", "dtype"): _Dtype,
 }
 
 
-# Nothing of CIFAR needs them: objects from elsewhere, and bytes that can be changed.
-_REFUSED_OPCODES = frozenset({"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "BYTEARRAY8",
-                              "NEXT_BUFFER", "READONLY_BUFFER"})
+# Nothing of CIFAR needs them: objects from elsewhere.
+_REFUSED_OPCODES = frozenset({"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER",
+                              "READONLY_BUFFER"})
 _MEMO_OPCODES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 

@@ -5,38 +5,58 @@ file, `extra_32x32.mat`, is not used.
 Source: http://ufldl.stanford.edu/housenumbers, "Format 2".
 """
 
-from pathlib import Path
+import math
 
+from emcom_datasets.listing import File
+from emcom_datasets.listing import Folder
 import numpy as np
 
+from socialized_learning.data.sources.source import check_number
 from socialized_learning.data.sources.source import damaged
+from socialized_learning.data.sources.source import Format
 from socialized_learning.data.sources.source import missing
 from socialized_learning.data.sources.source import Part
-from socialized_learning.data.sources.source import Source
+from socialized_learning.data.sources.source import Spec
 from socialized_learning.platform.errors import UserError
 
 _FILES = ("train_32x32.mat", "test_32x32.mat")
+_HDF5_HEADER = b"MATLAB 7.3"
 
 
-def _find(root: Path) -> Path | None:
-  """Returns the folder if it holds one of the files."""
-  return root if any((root / name).is_file() for name in _FILES) else None
-
-
-def _read(folder: Path) -> tuple[Part, Part]:
+def _read(folder: Folder, spec: Spec) -> tuple[Part, Part] | None:
   """Returns train and test; raises UserError for missing or damaged files."""
-  train, test = (_part(folder / name) for name in _FILES)
+  files = [folder.file(name) for name in _FILES]
+  if not any(files):
+    return None
+  for name, file in zip(_FILES, files, strict=True):
+    if file is None:
+      raise missing(folder.path / name)
+  train, test = (_part(file, spec, split) for split, file in enumerate(files))
   return train, test
 
 
-def _part(path: Path) -> Part:
-  if not path.is_file():
-    raise missing(path)
+def _part(file: File, spec: Spec, split: int) -> Part:
   from scipy import io  # pylint: disable=g-import-not-at-top
+  path = file.path
   try:
-    arrays = io.loadmat(path, variable_names=["X", "y"])
+    with file.open() as opened:
+      is_hdf5 = opened.read(len(_HDF5_HEADER)) == _HDF5_HEADER
+    if not is_hdf5:
+      with file.open() as opened:
+        shapes = {name: shape for name, shape, _ in io.whosmat(opened)}
+      # Before the values are unpacked: a small file can hold an array of any size.
+      for name, size in (("X", math.prod(spec.shape)), ("y", 1)):
+        check_number(math.prod(shapes.get(name, (0,))) // size, spec, split, path)
+      with file.open() as opened:
+        arrays = io.loadmat(opened, variable_names=["X", "y"])
+  except UserError:
+    raise
   except Exception as error:  # SciPy raises many kinds for damaged files.
     raise damaged(path, error) from error
+  if is_hdf5:
+    raise UserError(f"{path}: is a MATLAB file of version 7.3 (HDF5), and SVHN is published in "
+                    "version 5: download the official file, or in MATLAB load it and save it again "
+                    f"with save('{path.name}', 'X', 'y', '-v7')")
   for name in ("X", "y"):
     if not isinstance(arrays.get(name), np.ndarray):
       raise UserError(f"{path}: holds no array {name}, expected X and y: it is no file of SVHN")
@@ -49,4 +69,4 @@ def _part(path: Path) -> Part:
   return Part(images.transpose(3, 0, 1, 2), labels.astype(np.int32) % 10, path)
 
 
-SVHN = Source("train_32x32.mat and test_32x32.mat", _find, _read)
+SVHN = Format("train_32x32.mat and test_32x32.mat", _read)

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet's official folder, `tiny-imagenet-200/`.
+"""Tiny-ImageNet's official folder, `tiny-imagenet-200/`, unpacked or in its archive.
 
     wnids.txt                       the names of the 200 classes (WordNet ids)
     train/WNID/images/*.JPEG        500 images of each
@@ -7,102 +7,118 @@
 
 The official validation split is the test set here, since the labels of the official test split are
 not public. A label is the place of its WNID among all, sorted. Training images are ordered by class
-and then by name, test images as in `val_annotations.txt`.
+and then by name, test images as in `val_annotations.txt`. Often `val/` has been sorted into folders
+of classes, `val/WNID/` or `val/images/WNID/`: then test images are ordered as training images are,
+and neither list is needed.
 Source: http://cs231n.stanford.edu/tiny-imagenet-200.zip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 import os
-from pathlib import Path
+import re
 
+from emcom_datasets.listing import File
+from emcom_datasets.listing import Folder
 import numpy as np
 
+from socialized_learning.data.sources import class_folders
 from socialized_learning.data.sources.source import damaged
-from socialized_learning.data.sources.source import decode
+from socialized_learning.data.sources.source import Format
 from socialized_learning.data.sources.source import missing
 from socialized_learning.data.sources.source import Part
-from socialized_learning.data.sources.source import Source
+from socialized_learning.data.sources.source import Spec
+from socialized_learning.data.sources.source import stack
 from socialized_learning.platform.errors import UserError
 
-_FOLDER = "tiny-imagenet-200"
-_NUM_CLASSES = 200
-_SHAPE = (64, 64, 3)
+_CLASSES = "wnids.txt"
+_ANNOTATIONS = "val_annotations.txt"
+_WNID = re.compile(r"n\d{8}")
 
 
-def _find(root: Path) -> Path | None:
-  folder = root / _FOLDER
-  return folder if folder.is_dir() else None
-
-
-def _read(folder: Path) -> tuple[Part, Part]:
-  """Returns train and test; raises UserError for missing or damaged files."""
-  wnids = sorted(_lines(folder / "wnids.txt"))
-  if len(set(wnids)) != _NUM_CLASSES or len(wnids) != _NUM_CLASSES:
-    raise UserError(f"{folder / 'wnids.txt'}: names {len(set(wnids))} classes in {len(wnids)} "
-                    f"lines, expected {_NUM_CLASSES}; unpack the set again")
+def _read(folder: Folder, spec: Spec) -> tuple[Part, Part] | None:
+  """Returns train and test; raises UserError or DataSetError for missing or damaged files."""
+  train, val = folder.folder("train"), folder.folder("val")
+  has_lists = folder.file(_CLASSES) or (val and val.file(_ANNOTATIONS))
+  if not has_lists and not (train and val and any(map(_WNID.fullmatch, train.folders))):
+    return None
+  for name, found in (("train", train), ("val", val)):
+    if found is None:
+      raise missing(folder.path / name)
+  wnids = _wnids(folder, spec) if has_lists else sorted(train.folders)
+  if len(wnids) != spec.num_classes:
+    raise UserError(f"{train.path}: holds {len(wnids)} folders of classes, expected "
+                    f"{spec.num_classes}; unpack the set again")
   labels = {wnid: label for label, wnid in enumerate(wnids)}
   # Both lists before the first image: what is missing is said at once.
-  train, test = _train(folder / "train", labels), _test(folder / "val", labels)
-  return _part(folder / "train", *train), _part(folder / "val", *test)
+  lists = _by_class(train, labels), _test(val, labels)
+  train_part, test_part = (
+      Part(stack(files, spec), np.array(codes, np.int32), of_split.path)
+      for of_split, (files, codes) in zip((train, val), lists, strict=True))
+  return train_part, test_part
 
 
-def _train(folder: Path, labels: dict[str, int]) -> tuple[list[Path], list[int]]:
-  """Returns files and labels of the training images."""
+def _wnids(folder: Folder, spec: Spec) -> list[str]:
+  """Returns the names of the classes in the official list, sorted."""
+  file = folder.file(_CLASSES)
+  if file is None:
+    raise missing(folder.path / _CLASSES)
+  wnids = sorted(_lines(file))
+  if len(set(wnids)) != spec.num_classes or len(wnids) != spec.num_classes:
+    raise UserError(f"{file.path}: names {len(set(wnids))} classes in {len(wnids)} lines, "
+                    f"expected {spec.num_classes}; unpack the set again")
+  return wnids
+
+
+def _by_class(folder: Folder, labels: Mapping[str, int]) -> tuple[list[File], list[int]]:
+  """Returns files and labels of the images in folders of classes."""
   files, codes = [], []
   for wnid, label in labels.items():
-    images = folder / wnid / "images"
-    try:
-      names = sorted(name for name in os.listdir(images) if name.endswith(".JPEG"))
-    except OSError as error:
-      raise UserError(f"{images}: the folder of a class that wnids.txt names cannot be read "
-                      f"({error.strerror}); unpack the set again") from error
-    if not names:
-      raise UserError(f"{images}: holds no *.JPEG; unpack the set again")
-    files += [images / name for name in names]
-    codes += [label] * len(names)
+    of_class = folder.folder(wnid)
+    if of_class is None:
+      raise UserError(f"{folder.path / wnid}: the folder of a class is missing; "
+                      "unpack the set again")
+    images = class_folders.images_of(of_class)
+    if not images:
+      raise UserError(f"{of_class.path}: holds no *.JPEG; unpack the set again")
+    files += images
+    codes += [label] * len(images)
   return files, codes
 
 
-def _test(folder: Path, labels: dict[str, int]) -> tuple[list[Path], list[int]]:
+def _test(val: Folder, labels: Mapping[str, int]) -> tuple[list[File], list[int]]:
   """Returns files and labels of the validation images."""
-  annotations = folder / "val_annotations.txt"
+  images = val.folder("images")
+  for folder in (val, images):
+    if folder is not None and any(folder.folder(wnid) for wnid in labels):
+      return _by_class(folder, labels)
+  annotations = val.file(_ANNOTATIONS)
+  for name, found in ((_ANNOTATIONS, annotations), ("images", images)):
+    if found is None:
+      raise missing(val.path / name)
   files, codes = [], []
   for number, line in enumerate(_lines(annotations), start=1):
     name, wnid, *_ = (*line.split("\t"), "")
     if wnid not in labels:
-      raise UserError(f"{annotations}: line {number} gives {name!r} the class {wnid!r}, which "
-                      "wnids.txt does not name; unpack the set again")
+      raise UserError(f"{annotations.path}: line {number} gives {name!r} the class {wnid!r}, which "
+                      f"{_CLASSES} does not name; unpack the set again")
     # Only the name, so that no line leads out of the folder.
-    files.append(folder / "images" / os.path.basename(name))
+    file = images.file(os.path.basename(name))
+    if file is None:
+      raise missing(images.path / os.path.basename(name))
+    files.append(file)
     codes.append(labels[wnid])
+  if not files:
+    raise UserError(f"{annotations.path}: names no images; unpack the set again")
   return files, codes
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(file: File) -> list[str]:
   """Returns the lines of a text file that are not empty."""
   try:
-    lines = path.read_text(encoding="utf-8").splitlines()
-  except FileNotFoundError:
-    raise missing(path) from None
-  except (OSError, UnicodeDecodeError) as error:
-    raise damaged(path, error) from error
+    lines = file.read().decode("utf-8").splitlines()
+  except UnicodeDecodeError as error:
+    raise damaged(file.path, error) from error
   return [line for line in lines if line.strip()]
 
 
-def _part(folder: Path, files: Sequence[Path], labels: Sequence[int]) -> Part:
-  """Returns the images of one split."""
-  # One after another: measured on two cores, threads were no quicker for images as small as these.
-  images = np.empty((len(files), *_SHAPE), np.uint8)
-  for row, path in enumerate(files):
-    try:
-      image = decode(path)
-    except Exception as error:  # Pillow raises many kinds.
-      raise damaged(path, error) from error
-    if image.shape != _SHAPE:
-      raise UserError(f"{path}: is {image.shape[0]} x {image.shape[1]} pixels, expected "
-                      f"{_SHAPE[0]} x {_SHAPE[1]}")
-    images[row] = image
-  return Part(images, np.array(labels, np.int32), folder)
-
-
-TINY_IMAGENET = Source(f"{_FOLDER}/ (unpack tiny-imagenet-200.zip)", _find, _read)
+TINY_IMAGENET = Format("tiny-imagenet-200/ or tiny-imagenet-200.zip", _read)

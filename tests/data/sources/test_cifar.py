@@ -87,8 +87,9 @@ def test_a_missing_batch_is_named(tmp_path, kind):
   batches = _batches("cifar10")
   del batches["data_batch_4"]
   _write(tmp_path, "cifar10", kind, batches)
-  place = {"folder": FOLDERS, "archive": ARCHIVES}[kind]["cifar10"]
-  assert f"{tmp_path / place / 'data_batch_4'}: is missing" in files.error("cifar10", tmp_path)
+  place = tmp_path if kind == "folder" else tmp_path / ARCHIVES["cifar10"]
+  path = place / FOLDERS["cifar10"] / "data_batch_4"
+  assert f"{path}: is missing" in files.error("cifar10", tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["folder", "archive"])

@@ -2,6 +2,7 @@
 
 import gzip
 
+from emcom_datasets import listing
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from tests.data.sources import files
 
 def test_a_file_by_hand(tmp_path):
   (tmp_path / "a").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3]) + b"abcdef")
-  found = idx.read_file(tmp_path / "a", num_dims=3)
+  found = idx.read_file(listing.on_disk(tmp_path).file("a"), num_dims=3, limit=99)
   assert found.tolist() == [[[97, 98, 99]], [[100, 101, 102]]] and found.dtype == np.uint8
 
 

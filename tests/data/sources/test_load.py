@@ -1,5 +1,6 @@
 """Which set and which format is loaded, and what is said if there is none."""
 
+import os
 import subprocess
 import sys
 
@@ -32,13 +33,13 @@ def _no_folder_of_this_machine(monkeypatch, tmp_path):
 
 def test_names():
   assert sources.NAMES == ("mnist", "mnist5k", "emoji", "cifar10", "cifar100", "svhn", "tinyimagenet",
-                           "task_folders")
+                           "class_folders", "task_folders")
 
 
 def test_an_unknown_set(tmp_path):
   message = files.error("imagenet", tmp_path)
   assert message == ("unknown image set 'imagenet'; the known ones are mnist, mnist5k, emoji, cifar10, "
-                     "cifar100, svhn, tinyimagenet, task_folders")
+                     "cifar100, svhn, tinyimagenet, class_folders, task_folders")
 
 
 def test_embedded_digits():
@@ -112,34 +113,61 @@ def test_official_files_come_before_a_single_file(tmp_path):
   assert sources.load("cifar100", data_dir=tmp_path).train.labels.tolist() == [98, 99]
 
 
-def test_a_prepared_folder_comes_first_and_damage_is_not_passed_over(tmp_path):
+def test_a_prepared_folder_that_is_not_complete_is_passed_over_with_a_note(tmp_path, capsys):
   files.write_idx(tmp_path)
   (tmp_path / "mnist" / "no_version").mkdir(parents=True)
   assert len(sources.load("mnist", data_dir=tmp_path).train.labels) == 7
+  assert not capsys.readouterr().err
   other = tmp_path / "other"
   files.write_idx(other)
   (other / "mnist" / "3.0.1").mkdir(parents=True)
   (other / "mnist" / "3.0.1" / "dataset_info.json").write_text("{}")
-  assert "not a complete prepared TFDS folder" in files.error("mnist", other)
+  assert len(sources.load("mnist", data_dir=other).train.labels) == 7
+  note = capsys.readouterr().err
+  assert note.startswith("note: ") and note.count("\n") == 1
+  assert "not a complete prepared TFDS folder" in note
+  assert f"mnist was read from {other / 'train-images-idx3-ubyte'} instead" in note
+
+
+def _with_sizes(name, *num_images):
+  """A set that is complete with so few images."""
+  this = sources._SETS[name]
+  return this._replace(spec=this.spec._replace(num_images=num_images))
 
 
 def test_part_of_a_set_says_so(tmp_path, monkeypatch):
   files.write_idx(tmp_path)
   assert sources.load("mnist", data_dir=tmp_path).kind == (
       "real, but 7 + 4 images instead of 60,000 + 10,000")
-  monkeypatch.setitem(sources._SETS, "mnist", sources._SETS["mnist"]._replace(num_images=(5, 4)))
+  monkeypatch.setitem(sources._SETS, "mnist", _with_sizes("mnist", 5, 4))
   files.write_idx(tmp_path / "whole", train=5)
   assert sources.load("mnist", data_dir=tmp_path / "whole").kind == "real"
 
 
-def test_a_folder_that_must_not_be_searched(tmp_path, monkeypatch):
+def test_more_images_than_the_set_has(tmp_path, monkeypatch):
+  files.write_idx(tmp_path)
+  monkeypatch.setitem(sources._SETS, "mnist", _with_sizes("mnist", 6, 4))
+  assert files.error("mnist", tmp_path) == (
+      f"{tmp_path / 'train-images-idx3-ubyte'}: holds 7 training images, mnist has 6; it is another set")
 
-  def refuse(root):
-    raise PermissionError(13, "Permission denied", str(root))
 
-  first = sources.idx.MNIST._replace(find=refuse)
-  monkeypatch.setitem(sources._SETS, "mnist", sources._SETS["mnist"]._replace(files=(first,)))
-  assert "cannot be searched (PermissionError" in files.error("mnist", tmp_path)
+def test_folders_that_must_not_be_listed(tmp_path, monkeypatch):
+  """One of somebody else is passed over, as lost+found is in the root of every disk."""
+  files.write_idx(tmp_path / "mine" / "MNIST")
+  (tmp_path / "lost+found").mkdir()
+  listed = os.scandir
+  forbidden = [tmp_path / "lost+found"]
+
+  def scandir(path):
+    if path in forbidden:
+      raise PermissionError(13, "Permission denied", str(path))
+    return listed(path)
+
+  monkeypatch.setattr("emcom_datasets.listing.os.scandir", scandir)
+  assert len(sources.load("mnist", data_dir=tmp_path).train.labels) == 7
+  forbidden.append(tmp_path)
+  assert files.error("cifar10", tmp_path) == (
+      f"cifar10: {tmp_path}: cannot be listed (Permission denied)")
 
 
 def test_importing_costs_no_more_than_numpy():

@@ -117,7 +117,7 @@ def test_another_set_of_that_name(tmp_path):
   assert "of one size" in files.error("mnist", tmp_path / "a" / "array_record")
   _write(tmp_path / "b", "mnist", image=tfds.features.Image(shape=(28, 20, 1)))
   message = files.error("mnist", tmp_path / "b" / "tfrecord")
-  assert "item 0 of train cannot be decoded" in message
+  assert "train: its images are uint8 28 x 20 x 1, expected uint8 28 x 28 x 1" in message
 
 
 def test_a_set_under_the_name_of_another(roots, tmp_path):

@@ -32,14 +32,30 @@ def test_a_missing_file_is_named(folder, name):
   assert f"{folder / name}: is missing" in files.error("svhn", folder)
 
 
-@pytest.mark.parametrize("damage", ["half", "garbage", "empty", "later_format"])
+@pytest.mark.parametrize("damage", ["half", "garbage", "empty"])
 def test_a_damaged_file_is_named(folder, damage):
   path = folder / TEST
   whole = path.read_bytes()
-  path.write_bytes({"half": whole[:len(whole) // 2], "garbage": b"x" * 1000, "empty": b"",
-                    # Version 7.3 of the format is HDF5, which SciPy does not read.
-                    "later_format": b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"}[damage])
+  path.write_bytes({"half": whole[:len(whole) // 2], "garbage": b"x" * 1000, "empty": b""}[damage])
   assert f"{path}: cannot be read, it is damaged or of another kind" in files.error("svhn", folder)
+
+
+def test_a_file_of_version_7_3_is_named_as_such(folder):
+  path = folder / TEST
+  path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+  message = files.error("svhn", folder)
+  assert f"{path}: is a MATLAB file of version 7.3 (HDF5)" in message
+  assert f"save('{TEST}', 'X', 'y', '-v7')" in message and "damaged" not in message
+
+
+def test_zeros_without_end_are_not_unpacked(folder, monkeypatch):
+  """A file of a few kilobytes that holds more images than the set has."""
+  this = sources._SETS["svhn"]
+  monkeypatch.setitem(sources._SETS, "svhn", this._replace(
+      spec=this.spec._replace(num_images=(4, 3))))
+  monkeypatch.setattr(matlab, "loadmat", lambda *args, **kwargs: pytest.fail("unpacked"))
+  assert (f"{folder / TRAIN}: holds 5 training images, svhn has 4; it is another set"
+          == files.error("svhn", folder))
 
 
 @pytest.mark.parametrize("label", [0, 11, 255])

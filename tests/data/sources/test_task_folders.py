@@ -62,6 +62,17 @@ def test_images_and_global_labels(written):
   assert sources.load("task_folders", data_dir=str(written)) is found
 
 
+def test_names_that_begin_with_a_dot_do_not_count(root):
+  """Neither a notebook's copies, which would be a class, nor what macOS stores beside images."""
+  image = files.encoded(_image(0, "10", 0))
+  for path in (_folder(root, "train", 0, ".ipynb_checkpoints") / "0-checkpoint.png",
+               _folder(root, "test", 1, "bee") / "._7.png", root / ".Task_3" / "x.png",
+               _folder(root, "train", 0, "10") / ".ipynb_checkpoints" / "0-checkpoint.png"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(image if "checkpoint" in path.name else b"attributes")
+  test_images_and_global_labels(root)
+
+
 def test_grey_images_become_coloured(root):
   path = _folder(root, "train", 0, "10") / "0.png"
   path.write_bytes(files.encoded(np.full((4, 5), 9, np.uint8)))
@@ -85,13 +96,13 @@ def test_an_image_of_another_size_is_named(root):
 
 def test_what_is_missing(root, tmp_path):
   error = lambda folder: files.error("task_folders", folder)
-  assert "nowhere: cannot be looked into" in error(tmp_path / "nowhere")
+  assert "nowhere: cannot be listed" in error(tmp_path / "nowhere")
   (tmp_path / "empty").mkdir()
   assert "empty: holds no Task_0; expected Task_0/traindata_0/CLASS" in error(tmp_path / "empty")
   shutil.rmtree(_folder(root, "test", 2, "apple"))
   assert "testdata_2: holds no images, expected CLASS" in error(root)
   shutil.rmtree(root / "Task_2" / "testdata_2")
-  assert "testdata_2: cannot be looked into (No such file" in error(root)
+  assert "testdata_2: is missing; expected Task_0" in error(root)
   shutil.rmtree(root / "Task_1")
   assert f"{root}: holds Task_2 but no Task_1; number the tasks from 0 on" in error(root)
 

@@ -58,6 +58,40 @@ def test_images_and_labels_are_those_written(written):
   assert found.num_classes == 200
 
 
+@pytest.mark.parametrize("place", ["val/{}", "val/{}/images", "val/images/{}"])
+@pytest.mark.parametrize("has_lists", [True, False])
+def test_validation_images_sorted_into_classes(root, place, has_lists):
+  """As many scripts leave them, with the lists or without."""
+  folder = _folder(root)
+  for path in (folder / "val" / "images").iterdir():
+    path.unlink()
+  for label, wnid in enumerate(ORDER):
+    path = folder / place.format(wnid) / f"val_{label}.JPEG"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(files.encoded(_colour(label, 100)))
+  (folder / "test" / "images").mkdir(parents=True)  # Without labels.
+  (folder / "test" / "images" / "test_0.JPEG").write_bytes(files.encoded(_colour(0, 0)))
+  if not has_lists:
+    (folder / "wnids.txt").unlink()
+    (folder / "val" / "val_annotations.txt").unlink()
+  found = sources.load("tinyimagenet", data_dir=root)
+  files.check(found.test, np.stack([_colour(label, 100) for label in range(200)]), range(200))
+  assert np.bincount(found.train.labels).tolist() == [3 if label == 5 else 1 for label in range(200)]
+
+
+def test_its_archive(written, tmp_path):
+  shutil.make_archive(tmp_path / "tiny-imagenet-200", "zip", written, "tiny-imagenet-200")
+  found = sources.load("tinyimagenet", data_dir=tmp_path)
+  files.check(found.test, *sources.load("tinyimagenet", data_dir=written).test)
+
+
+def test_names_that_begin_with_a_dot_do_not_count(root):
+  for place in ("train/.cache/images", f"train/{ORDER[0]}/images", "val/images"):
+    (_folder(root) / place).mkdir(parents=True, exist_ok=True)
+    (_folder(root) / place / "._0.JPEG").write_bytes(b"attributes")
+  assert np.bincount(sources.load("tinyimagenet", data_dir=root).train.labels)[0] == 1
+
+
 def test_real_jpeg_files_and_grey_ones_become_rgb(root):
   grey = np.repeat(np.arange(64, dtype=np.uint8)[None] * 4, 64, axis=0)
   path = root / "tiny-imagenet-200" / "train" / ORDER[0] / "images" / f"{ORDER[0]}_0.JPEG"
@@ -75,13 +109,13 @@ def _folder(root):
 def test_a_class_without_its_folder(root):
   shutil.rmtree(_folder(root) / "train" / ORDER[3])
   message = files.error("tinyimagenet", root)
-  assert str(_folder(root) / "train" / ORDER[3] / "images") in message
-  assert "the folder of a class that wnids.txt names" in message
+  assert str(_folder(root) / "train" / ORDER[3]) in message
+  assert "the folder of a class is missing" in message
 
 
 def test_a_class_without_images(root):
-  path = _folder(root) / "train" / ORDER[3] / "images"
-  next(path.glob("*")).unlink()
+  path = _folder(root) / "train" / ORDER[3]
+  next(path.glob("images/*")).unlink()
   assert f"{path}: holds no *.JPEG" in files.error("tinyimagenet", root)
 
 
@@ -94,7 +128,7 @@ def test_a_missing_list(root, place):
 @pytest.mark.parametrize("lines, part", [
     (WNIDS[:199], "names 199 classes in 199 lines, expected 200"),
     (WNIDS[:199] + WNIDS[:1], "names 199 classes in 200 lines, expected 200"),
-    (WNIDS[:199] + ["n99999999"], "n99999999/images"),
+    (WNIDS[:199] + ["n99999999"], "train/n99999999: the folder of a class"),
 ])
 def test_another_list_of_classes(root, lines, part):
   (_folder(root) / "wnids.txt").write_text("\n".join(lines))
@@ -117,7 +151,7 @@ def test_a_line_of_another_class_or_of_none(root, line):
 def test_no_line_leads_out_of_the_folder(root):
   path = _folder(root) / "val" / "val_annotations.txt"
   path.write_text(f"../../train/{ORDER[0]}/images/{ORDER[0]}_0.JPEG\t{ORDER[0]}\n")
-  assert f"val/images/{ORDER[0]}_0.JPEG: cannot be read" in files.error("tinyimagenet", root)
+  assert f"val/images/{ORDER[0]}_0.JPEG: is missing" in files.error("tinyimagenet", root)
 
 
 @pytest.mark.parametrize("damage", ["missing", "half", "garbage"])
@@ -127,7 +161,8 @@ def test_a_damaged_image_is_named(root, damage):
   path.unlink()
   if damage != "missing":
     path.write_bytes(whole[:len(whole) // 2] if damage == "half" else b"x" * 99)
-  assert f"{path}: cannot be read" in files.error("tinyimagenet", root)
+  cause = "is missing" if damage == "missing" else "cannot be read"
+  assert f"{path}: {cause}" in files.error("tinyimagenet", root)
 
 
 def test_an_image_of_another_size_is_named(root):
