@@ -242,7 +242,12 @@ _WRONG = {
     "agem,rot-mnist5k,200": (("--config.learner.buffer_size=10",), ("20 tasks", "at least 20")),
     "lwf,seq-mnist5k": (("--config.learner.temperature=0",), ("temperature=0", "above 0")),
     "derpp,seq-mnist5k,200": (("--config.learner.label_weight=-1",), ("label_weight=-1",)),
-    "der,seq-mnist5k,200": (("--config.learner.fidelity=reference",), ("means nothing for der",)),
+    "der,seq-mnist5k,200": (("--config.learner.fidelity=reference",),
+                            ("means nothing for der", "use clean")),
+    "si,rot-mnist5k": (("--config.learner.fidelity=reference",),
+                       ("means nothing for si", "use clean or paper")),
+    "ewc_on,rot-mnist5k,0": (("--config.learner.fidelity=paper",),
+                             ("means nothing for ewc_on", "use clean or reference")),
 }
 
 
