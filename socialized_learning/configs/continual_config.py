@@ -65,7 +65,7 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
     config.learner.memory_policy = "reservoir"  # Or ring: the latest examples.
   if method in ("ewc_on", "synergy"):  # Whether importance is averaged over each filter.
     config.learner.average_filters = method == "synergy"
-  # The reference's defects, where a published number hangs on one: clean, or reference.
+  # clean; reference for the published code's defects that a number depends on; of si: clean, paper.
   config.learner.fidelity = "clean"
   options = dataclasses.asdict(stream_options.Options())
   name, weights = stream, options["gcil_weights"]

@@ -5,8 +5,11 @@ import re
 
 import pytest
 
+from socialized_learning.configs import common
 from socialized_learning.configs import continual_config
 from socialized_learning.experiments import continual_results
+from socialized_learning.platform.errors import UserError
+from socialized_learning.platform.run_folder import RunFolder
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -37,6 +40,17 @@ def test_values_of_a_preset_stand_in_their_groups():
   assert continual_results.changed_values(config) == {
       "keep_ratio": {"preset": 0.7, "given": 0.5}, "network.width": {"preset": 32, "given": 16},
       "num_epochs": {"preset": 70, "given": 1}}
+
+
+def test_a_run_is_resumed_when_only_the_words_about_its_preset_have_changed(tmp_path):
+  folder, config = RunFolder.open(tmp_path), continual_config.get_config("si,rot-mnist5k").to_dict()
+  before = dict(config, preset=dict(source="cls-er", ours=True, reason="not in the tables"))
+  folder.record_config(before)
+  folder.record_config(config, common.FREE_KEYS)
+  assert folder.read_config()["preset"]["source"] == "synergy"
+  values = dict(config["preset_values"], num_epochs=2)
+  with pytest.raises(UserError, match="preset_values.num_epochs=1, now 2"):
+    folder.record_config(dict(config, preset_values=values), common.FREE_KEYS)
 
 
 @pytest.mark.parametrize("sweep, short_batch, outputs", [

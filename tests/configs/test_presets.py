@@ -68,10 +68,79 @@ _DYNAMOS = {
     ("mnist-360", 500): (16, 16, 1, 0.1, 1.5, 0.1, -200, 0.3, 0.3),
 }
 
+# Rows of SYNERGy's and of CLS-ER's `best_args` for their baselines, all that there are of these methods on
+# our streams: (method, stream) -> buffer -> (whose table has it, flags as there). With "both" the two agree.
+_LWF = dict(softmax_temp=2.0, wd_reg=0.0005)
+_BASELINES = {
+    ("si", "rot-mnist"): {0: ("both", dict(lr=0.1, c=1.0, xi=1.0, batch_size=128, n_epochs=1))},
+    ("si", "perm-mnist"): {0: ("cls-er", dict(lr=0.1, c=0.5, xi=1.0, batch_size=128, n_epochs=1))},
+    ("si", "seq-mnist"): {0: ("cls-er", dict(lr=0.1, c=1.0, xi=0.9, batch_size=10, n_epochs=1))},
+    ("si", "seq-cifar10"): {0: ("both", dict(lr=0.03, c=0.5, xi=1.0, batch_size=32, n_epochs=50))},
+    ("si", "seq-tinyimg"): {0: ("both", dict(lr=0.03, c=0.5, xi=1.0, batch_size=32, n_epochs=100))},
+    ("lwf", "seq-mnist"): {
+        0: ("cls-er", dict(lr=0.03, alpha=1, batch_size=10, n_epochs=1, **_LWF))},
+    ("lwf", "seq-cifar10"): {
+        0: ("both", dict(lr=0.01, alpha=3.0, batch_size=32, n_epochs=50, **_LWF))},
+    ("lwf", "seq-tinyimg"): {
+        0: ("both", dict(lr=0.01, alpha=1.0, batch_size=32, n_epochs=100, **_LWF))},
+    ("der", "rot-mnist"): {
+        200: ("both", dict(lr=0.2, minibatch_size=128, alpha=1.0, batch_size=128, n_epochs=1)),
+        500: ("both", dict(lr=0.2, minibatch_size=128, alpha=0.5, batch_size=128, n_epochs=1)),
+        1000: ("synergy", dict(lr=0.2, minibatch_size=128, alpha=0.5, batch_size=128, n_epochs=1)),
+        5120: ("cls-er", dict(lr=0.2, minibatch_size=128, alpha=0.5, batch_size=128, n_epochs=1))},
+    ("der", "perm-mnist"): {
+        200: ("cls-er", dict(lr=0.2, minibatch_size=128, alpha=1.0, batch_size=128, n_epochs=1)),
+        500: ("cls-er", dict(lr=0.2, minibatch_size=128, alpha=1.0, batch_size=128, n_epochs=1)),
+        5120: ("cls-er", dict(lr=0.2, minibatch_size=128, alpha=0.5, batch_size=128, n_epochs=1))},
+    ("der", "seq-mnist"): {
+        200: ("cls-er", dict(lr=0.03, minibatch_size=10, alpha=0.2, batch_size=10, n_epochs=1)),
+        500: ("cls-er", dict(lr=0.03, minibatch_size=128, alpha=1.0, batch_size=10, n_epochs=1)),
+        5120: ("cls-er", dict(lr=0.1, minibatch_size=128, alpha=0.5, batch_size=10, n_epochs=1))},
+    ("der", "seq-cifar10"): {
+        slots: ("both", dict(lr=0.03, minibatch_size=32, alpha=0.3, batch_size=32, n_epochs=50))
+        for slots in (200, 500, 5120)},
+    # That of 200 slots has softmax_temp=2.0 as well, which DER does not read.
+    ("der", "seq-tinyimg"): {
+        slots: ("both", dict(lr=0.03, minibatch_size=32, alpha=0.1, batch_size=32, n_epochs=100))
+        for slots in (200, 500, 5120)},
+    ("der", "mnist-360"): {
+        200: ("both", dict(lr=0.1, batch_size=16, minibatch_size=64, alpha=0.5)),
+        500: ("both", dict(lr=0.2, batch_size=16, minibatch_size=16, alpha=0.5)),
+        1000: ("both", dict(lr=0.1, batch_size=8, minibatch_size=16, alpha=0.5))},
+    ("agem", "rot-mnist"): {
+        200: ("both", dict(lr=0.1, minibatch_size=128, batch_size=128, n_epochs=1)),
+        500: ("both", dict(lr=0.3, minibatch_size=128, batch_size=128, n_epochs=1)),
+        5120: ("both", dict(lr=0.3, minibatch_size=128, batch_size=128, n_epochs=1))},
+    ("agem", "perm-mnist"): {
+        slots: ("cls-er", dict(lr=0.1, minibatch_size=128, batch_size=128, n_epochs=1))
+        for slots in (200, 500, 5120)},
+    ("agem", "seq-mnist"): {
+        slots: ("cls-er", dict(lr=0.1, minibatch_size=128, batch_size=10, n_epochs=1))
+        for slots in (200, 500, 5120)},
+    ("agem", "seq-cifar10"): {
+        slots: ("both", dict(lr=0.03, minibatch_size=32, batch_size=32, n_epochs=50))
+        for slots in (200, 500, 5120)},
+    ("agem", "seq-tinyimg"): {
+        slots: ("both", dict(lr=0.01, minibatch_size=32, batch_size=32, n_epochs=100))
+        for slots in (200, 500, 5120)},
+    ("agem_r", "mnist-360"): {
+        200: ("both", dict(lr=0.1, batch_size=16, minibatch_size=128)),
+        500: ("both", dict(lr=0.1, batch_size=16, minibatch_size=128)),
+        1000: ("both", dict(lr=0.1, batch_size=4, minibatch_size=128))},
+}
+# The tables have the same rows for A-GEM with either memory.
+_BASELINES |= {("agem_r", stream): rows for (method, stream), rows in _BASELINES.items()
+               if method == "agem"}
+_FLAGS = dict(lr="learning_rate", minibatch_size="replay_batch_size", batch_size="batch_size",
+              n_epochs="num_epochs", c="si_weight", xi="si_damping", softmax_temp="temperature",
+              wd_reg="weight_decay")
+
 # Of the published streams: how many rows the tables have, and how many are ours.
-_NUM_PUBLISHED = dict(synergy=18, sgd=8, joint=8, ewc_on=5, er=24, derpp=27, clser=27, dynamos=9)
-_NUM_OURS = dict(si=5, lwf=3, agem=21, agem_r=24, der=27, mean_er=23, multi_scale=12, dynamos_sgd=4)
-_NUM_FILLED_IN = dict(synergy=5, er=3, dynamos=3)  # Ours, of methods that were published.
+_NUM_PUBLISHED = dict(synergy=18, sgd=8, joint=8, ewc_on=5, si=5, lwf=3, er=24, agem=15, agem_r=18,
+                      der=19, derpp=27, clser=27, dynamos=9)
+_NUM_OURS = dict(mean_er=23, multi_scale=12, dynamos_sgd=4)
+# Ours, of methods that were published.
+_NUM_FILLED_IN = dict(synergy=5, er=3, agem=6, agem_r=6, der=8, dynamos=3)
 _WITHOUT_MEMORY = {"sgd", "joint", "ewc_on", "si", "lwf", "dynamos_sgd"}
 _OWN_KEYS = dict(
     sgd=(), joint=(), er=(), agem=(), agem_r=(),
@@ -122,6 +191,31 @@ def test_rows_of_dynamos(stream, buffer):
       source="dynamos", ours=False, reason="", learning_rate=0.07, width=32, grey_as_colour=True,
       keep_ratio=0.7, policy_temperature=0.15, bottleneck_ratio=16, inference="threshold",
       inference_threshold=0.5)
+
+
+@pytest.mark.parametrize("method, stream", _BASELINES)
+def test_rows_of_the_baselines_are_published(method, stream):
+  names = _FLAGS | {"alpha": "distillation_weight" if method == "lwf" else "logit_weight"}
+  rows = _BASELINES[method, stream]
+  for buffer, (table, flags) in rows.items():
+    expected = {"num_epochs": 1} | {names[flag]: value for flag, value in flags.items()}
+    if method == "der":
+      expected["label_weight"] = 0  # DER is DER++ without it.
+    assert presets.preset(method, stream, buffer) == expected | dict(
+        source="synergy" if table == "both" else table, ours=False, reason="")
+  # What else there is of the method on this stream is ours.
+  for _, _, buffer in (each for each in presets.combinations() if each[:2] == (method, stream)):
+    assert presets.preset(method, stream, buffer)["ours"] == (buffer not in rows)
+
+
+def test_how_many_rows_of_the_baselines_are_published():
+  assert sum(map(len, _BASELINES.values())) == 60
+  ours = {(method, stream, buffer) for method, stream, buffer in presets.combinations()
+          if method in {each for each, _ in _BASELINES} and not _is_other_data(stream)
+          and presets.preset(method, stream, buffer)["ours"]}
+  gcil = {(method, stream, buffer) for method in ("agem", "agem_r", "der")
+          for stream in (_UNIF, _LONGTAIL) for buffer in (200, 500, 1000)}
+  assert ours == gcil | {("der", "seq-cifar10", 1000), ("der", "seq-tinyimg", 1000)}
 
 
 def _is_other_data(stream):
@@ -206,6 +300,18 @@ def test_rows_that_were_filled_in():
     assert row == like | {key: row[key] for key in ("ours", "reason")}
 
 
+@pytest.mark.parametrize("method, buffer, others", [
+    ("sgd", 0, "learning_rate 0.03"), ("joint", 0, "learning_rate 0.03"),
+    ("lwf", 0, "learning_rate 0.03"), ("er", 500, "the same values"), ("der", 500, "the same values"),
+    ("derpp", 500, "logit_weight 0.1"), ("derpp", 200, None), ("synergy", 500, None), ("si", 0, None)])
+def test_rows_of_cifar100_say_what_mammoth_has(method, buffer, others):
+  row, like = (presets.preset(method, each, buffer) for each in ("seq-cifar100", "seq-cifar10"))
+  told = "" if others is None else ("; Mammoth's row, for 10 tasks of 10 classes and a learning rate that "
+                                    f"falls, has {others}")
+  assert row["reason"] == f"the row of seq-cifar10, on cifar100{told}"
+  assert row == like | {"ours": True, "reason": row["reason"]}
+
+
 def test_rows_of_dynamos_that_were_not_published():
   published, row = (presets.preset("dynamos", each, 1000) for each in ("seq-svhn", "seq-cifar100"))
   ours = {"source": "ours", "ours": True, "reason": row["reason"], "num_epochs": 50}
@@ -241,9 +347,11 @@ def test_a_preset_is_a_new_dictionary():
      "seq-mnist, seq-cifar10, seq-tinyimg, seq-mnist5k, seq-cifar100"),
     (("er", "perm-mnist", 1000), "no buffer 1000 among the presets of er on perm-mnist: there are "
      "200, 500, 5120"),
-    (("er", "perm-mnist", None), "no buffer 0 among the presets of er on perm-mnist: there are 200, "
-     "500, 5120"),
-    (("sgd", "rot-mnist", 200), "no buffer 200 among the presets of sgd on rot-mnist: there are 0"),
+    (("er", "perm-mnist", None), "er on perm-mnist needs a buffer size: name er,perm-mnist,SLOTS, there "
+     "are presets for 200, 500, 5120"),
+    (("agem_r", "mnist5k-360", 0), "agem_r on mnist5k-360 needs a buffer size: name "
+     "agem_r,mnist5k-360,SLOTS, there are presets for 200, 500, 1000"),
+    (("sgd", "rot-mnist", 200), "buffer 200: sgd has no memory, name sgd,rot-mnist without a buffer"),
 ])
 def test_unknown_combinations(arguments, line):
   with pytest.raises(KeyError) as error:

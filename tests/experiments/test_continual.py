@@ -191,7 +191,8 @@ _WRONG = {
     "chess,rot-mnist5k,200": ((), ("no method 'chess'", "clser")),
     "er,chess,200": ((), ("no stream 'chess'", "rot-mnist5k")),
     "er,rot-mnist5k,7": ((), ("no buffer 7", "200, 500, 1000, 5120")),
-    "er,rot-mnist5k": ((), ("buffer",)),
+    "er,rot-mnist5k": ((), ("er on rot-mnist5k needs a buffer size", "200, 500, 1000, 5120")),
+    "sgd,rot-mnist5k,500": ((), ("sgd has no memory", "sgd,rot-mnist5k without a buffer")),
     "er,rot-mnist5k,many": ((), ("'many' is not a number of slots",)),
     "er,rot-mnist5k,200": (("--config.learner.buffer_size=0",), ("buffer_size=0", "at least 1 slot")),
     "er,seq-mnist5k,200": (("--config.stream.classes_per_task=3",), ("classes",)),
@@ -241,7 +242,12 @@ _WRONG = {
     "agem,rot-mnist5k,200": (("--config.learner.buffer_size=10",), ("20 tasks", "at least 20")),
     "lwf,seq-mnist5k": (("--config.learner.temperature=0",), ("temperature=0", "above 0")),
     "derpp,seq-mnist5k,200": (("--config.learner.label_weight=-1",), ("label_weight=-1",)),
-    "der,seq-mnist5k,200": (("--config.learner.fidelity=reference",), ("means nothing for der",)),
+    "der,seq-mnist5k,200": (("--config.learner.fidelity=reference",),
+                            ("means nothing for der", "use clean")),
+    "si,rot-mnist5k": (("--config.learner.fidelity=reference",),
+                       ("means nothing for si", "use clean or paper")),
+    "ewc_on,rot-mnist5k,0": (("--config.learner.fidelity=paper",),
+                             ("means nothing for ewc_on", "use clean or reference")),
 }
 
 

@@ -199,6 +199,42 @@ def test_si(name):
       assert golden.summary(state.path) == (0, 0)
 
 
+def test_si_of_the_paper_leaves_the_penalty_out_of_the_path_integral():
+  """Zenke et al.: omega sums the gradient of the task's loss times the way; Omega is not below 0."""
+  name, weight, damping, rate = "small_mlp", 30.0, 0.01, world.LEARNING_RATE["small_mlp"]
+  settings = world.config(name, si_weight=weight, si_damping=damping, fidelity="paper")
+  learner, plain = world.make(si, name, settings), world.make(sgd, name, world.config(name))
+  rng, net = np.random.default_rng(0), golden.net(name)
+  random = lambda scale: jax.tree.map(lambda x: scale * jnp.asarray(rng.normal(size=x.shape)), net.params)
+  anchor = jax.tree.map(jnp.add, net.params, random(0.1))
+  importance, omega = jax.tree.map(jnp.abs, random(1)), random(1)
+  state = si.State(net, anchor, importance, omega)
+  after, _ = learner.observe(state, world.batch(range(4)), world.world(name), world.KEY)
+  alone, _ = plain.observe(sgd.State(net), world.batch(range(4)), world.world(name), world.KEY)
+  pairs = list(zip(*map(jax.tree.leaves, (net.params, alone.net.params, after.net.params, anchor, importance,
+                                          omega, after.path)), strict=True))
+  was_clipped = has_negative = False
+  for old, by_task, new, at, held, before, found in pairs:
+    task = np.asarray((old - by_task) / rate)
+    total = task + 2 * weight * np.asarray(held * (old - at))
+    np.testing.assert_allclose(old - new, rate * np.clip(total, -1, 1), atol=1e-12)
+    np.testing.assert_allclose(found, before + task * (old - new), atol=1e-12)
+    was_clipped |= bool((abs(total) > 1).any())
+  assert was_clipped
+  ended = learner.end_task(after, None, None, None)
+  for held, at, new, found, kept in zip(*map(jax.tree.leaves, (
+      importance, anchor, after.net.params, after.path, ended.importance)), strict=True):
+    raw = np.asarray(held + found / ((new - at) ** 2 + damping))
+    np.testing.assert_allclose(kept, np.maximum(raw, 0), rtol=1e-12)
+    has_negative |= bool((raw < 0).any())
+  assert has_negative
+
+
+def test_si_has_no_other_fidelity():
+  with pytest.raises(ValueError, match="fidelity 'reference': one of"):
+    world.make(si, "small_mlp", world.config("small_mlp", fidelity="reference"))
+
+
 def test_agem_projection():
   i = np.arange(20)
   g, m = np.sin(1 + 0.7 * i), np.cos(0.3 + 0.9 * i) - 0.5 * np.sin(1 + 0.7 * i)

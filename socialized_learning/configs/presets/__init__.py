@@ -7,7 +7,7 @@ rows of Dynamos are for its own network. What a row says of itself:
 
 | key | |
 |---|---|
-| source | whose code has the row: synergy (maybe CLS-ER's as well), cls-er, dynamos; or ours |
+| source | whose table has the row: synergy (maybe CLS-ER's as well), cls-er, dynamos; or ours |
 | ours | True if the row is not one of the published tables |
 | reason | why it is as it is, if ours |
 
@@ -79,9 +79,10 @@ def preset(method: str, stream: str, buffer: int | None = None, *, source: str |
   """
   streams = _get(_ROWS, method, "method", "presets")
   buffers = _get(streams, stream, "stream", f"presets of {method}")
-  sources = _get(buffers, buffer or 0, "buffer", f"presets of {method} on {stream}")
+  _check_buffer(buffers, method, stream, buffer)
+  sources = buffers[buffer or 0]
   wanted = next(iter(sources)) if source is None else source
-  name = f"presets of {method} on {stream} with buffer {buffer or 0}"
+  name = f"presets of {method} on {stream}" + (f" with buffer {buffer}" if buffer else "")
   return dict(_get(sources, wanted, "source", name))
 
 
@@ -91,6 +92,19 @@ def combinations() -> Iterator[tuple[str, str, int]]:
     for stream, buffers in streams.items():
       for buffer in buffers:
         yield method, stream, buffer
+
+
+def _check_buffer(buffers: Mapping[int, Any], method: str, stream: str, buffer: int | None) -> None:
+  """Raises KeyError unless a row is for this buffer."""
+  sizes = ", ".join(map(str, buffers))
+  if (buffer or 0) in buffers:
+    return
+  if 0 in buffers:
+    raise KeyError(f"buffer {buffer}: {method} has no memory, name {method},{stream} without a buffer")
+  if not buffer:
+    raise KeyError(f"{method} on {stream} needs a buffer size: name {method},{stream},SLOTS, "
+                   f"there are presets for {sizes}")
+  raise KeyError(f"no buffer {buffer} among the presets of {method} on {stream}: there are {sizes}")
 
 
 def _get(table: Mapping[Any, Any], key: Any, kind: str, name: str) -> Any:
@@ -115,9 +129,14 @@ def _derive(rows: Mapping[str, Any], *, like: str, without: tuple[str, ...], rea
   return found
 
 
-def _on_other_data(row: Mapping[str, Any], stream: str, data: str) -> dict[str, Any]:
-  """The row of a stream for the same on other data."""
+def _on_other_data(row: Mapping[str, Any], stream: str, data: str,
+                   of_mammoth: Mapping[str, Any] | None) -> dict[str, Any]:
+  """The row of a stream for the same on other data, see `derived.STREAMS` and `derived.OF_MAMMOTH`."""
   reason = f"the row of {stream}, on {data}"
+  if of_mammoth:
+    others = [f"{name} {value:g}" for name, value in of_mammoth.items() if row[name] != value]
+    reason += ("; Mammoth's row, for 10 tasks of 10 classes and a learning rate that falls, has "
+               + (", ".join(others) if others else "the same values"))
   return {**row, "ours": True, "reason": f"{reason}; {row['reason']}" if row["reason"] else reason}
 
 
@@ -134,9 +153,11 @@ def _collect() -> dict[str, dict[str, dict[int, dict[str, dict[str, Any]]]]]:
                    for each in (row, others.get(buffer)) if each is not None}
           for buffer, row in buffers.items()}
     for other, (stream, data) in derived.STREAMS.items():
+      of_mammoth = derived.OF_MAMMOTH.get(other, {}).get(method, {})
       if stream in found:
         found[other] = {
-            buffer: {source: _on_other_data(row, stream, data) for source, row in sources.items()}
+            buffer: {source: _on_other_data(row, stream, data, of_mammoth.get(buffer))
+                     for source, row in sources.items()}
             for buffer, sources in found[stream].items()}
   return collected
 

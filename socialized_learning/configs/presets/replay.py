@@ -4,7 +4,6 @@ stream -> buffer -> row; the keys are explained in the package. MNIST-360 rows h
 epochs where they were published: the stream is one pass.
 """
 
-_NOT_SPECIFIED = "not in the published tables at hand"
 _AS_ER = "as experience replay: no row was published"
 _AS_500 = dict(source="ours", ours=True, reason="the row of 500 slots: none of 1000 was published")
 _AS_5120 = _AS_500 | dict(reason="the row of 5120 slots: none of 1000 was published")
@@ -40,23 +39,17 @@ _ER = {
 }
 
 _AGEM_ROT = dict(
-    source="synergy", ours=True, reason=_NOT_SPECIFIED,
-    learning_rate=0.3, replay_batch_size=128, batch_size=128, num_epochs=1)
+    source="synergy", learning_rate=0.3, replay_batch_size=128, batch_size=128, num_epochs=1)
 _AGEM_PERM = dict(
-    source="cls-er", ours=True, reason=_NOT_SPECIFIED,
-    learning_rate=0.1, replay_batch_size=128, batch_size=128, num_epochs=1)
+    source="cls-er", learning_rate=0.1, replay_batch_size=128, batch_size=128, num_epochs=1)
 _AGEM_SEQ_MNIST = dict(
-    source="cls-er", ours=True, reason=_NOT_SPECIFIED,
-    learning_rate=0.1, replay_batch_size=128, batch_size=10, num_epochs=1)
+    source="cls-er", learning_rate=0.1, replay_batch_size=128, batch_size=10, num_epochs=1)
 _AGEM_CIFAR = dict(
-    source="synergy", ours=True, reason=_NOT_SPECIFIED,
-    learning_rate=0.03, replay_batch_size=32, batch_size=32, num_epochs=50)
+    source="synergy", learning_rate=0.03, replay_batch_size=32, batch_size=32, num_epochs=50)
 _AGEM_TINY = dict(
-    source="synergy", ours=True, reason=_NOT_SPECIFIED,
-    learning_rate=0.01, replay_batch_size=32, batch_size=32, num_epochs=100)
+    source="synergy", learning_rate=0.01, replay_batch_size=32, batch_size=32, num_epochs=100)
 _AGEM_360 = dict(
-    source="synergy", ours=True, reason=_NOT_SPECIFIED,
-    learning_rate=0.1, replay_batch_size=128, batch_size=16, num_epochs=1)
+    source="synergy", learning_rate=0.1, replay_batch_size=128, batch_size=16, num_epochs=1)
 _AGEM_GCIL = _ER_GCIL | dict(source="ours", ours=True, reason=_AS_ER)
 
 _AGEM = {
