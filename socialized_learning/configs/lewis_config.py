@@ -38,7 +38,8 @@ def _published() -> config_dict.ConfigDict:
   # Or gumbel_softmax, straight_through, with the temperature of the symbols: see `games.lewis`.
   config.channel = config_dict.create(kind="sampled", temperature=1.0)
   config.speaker = config_dict.create(
-      torso=dict(kind="identity", hidden_sizes=(256,), vocab_size=2, embed_dim=8),
+      torso=dict(kind="identity", hidden_sizes=(256,), vocab_size=2, embed_dim=8,
+                 activate_final=False),  # Whether the mlp torso also ends in a ReLU.
       core=dict(kind="lstm", hidden_size=256), embed_dim=10, head="policy_q_value_dueling",
       unroll=1)
   config.listener = config_dict.create(
