@@ -226,6 +226,8 @@ _WRONG = {
     "--config.speaker_series=worst": ("latest, best",),
     "--config.speakers=(0,2)": ("the run has 2, counted from 0 to 1",),
     "--config.speakers=(1,1)": ("name each one once",),
+    "--config.speakers=0": ("could mean how many", "(0,)"),
+    "--config.speaker_optimiser.learning_rate=1": ("did you mean --config.listener_optimiser.learning_rate",),
     "--config.messages=sung": ("greedy, sampled",),
     "--config.task=chess": ("discrimination, classes, attributes, reconstruction",),
     "--config.task=classes": ("task='classes' in the recipe of 'discrimination'", ":classes"),
