@@ -4,6 +4,7 @@ Exit status: 0 done; 2 something the user can put right, said in one line; 3 a l
 is not finite; 130 stopped on request, with everything saved.
 """
 
+import importlib.util
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ import traceback
 from absl import flags
 from ml_collections import config_flags
 
+from socialized_learning.platform import option_hints
 from socialized_learning.platform import output
 from socialized_learning.platform import startup
 from socialized_learning.platform.errors import NonFiniteError
@@ -75,6 +77,9 @@ def _parse(argv: list[str]) -> None:
     if of_recipe := re.match(r"--?config\.(experiment|sweep|preset(_values)?)(?=[.=]|$)", argument):
       raise UserError(f"config.{of_recipe[1]} belongs to the recipe, with all the values that it has for "
                       "it: name another --config=FILE:SWEEP instead")
+    if number := re.match(r"--?config\.speakers=(\d+)$", argument):
+      raise UserError(f"config.speakers={number[1]} could mean how many: for the speaker of that number "
+                      f"write ({number[1]},), for all of them leave it out")
     if group := re.match(r"--?config\.([\w.]+)=\s*\{", argument):
       raise UserError(_of_group(group[1]))
   try:
@@ -84,7 +89,7 @@ def _parse(argv: list[str]) -> None:
       _ = config.experiment  # A file that could not be read is an error only when it is used.
   except (flags.Error, KeyError, AttributeError, ValueError, TypeError, ImportError,
           SyntaxError, OSError) as error:
-    raise UserError(_explain(error)) from error
+    raise UserError(_explain(error, argv)) from error
   if rest[1:]:
     raise UserError(f"{rest[1]!r} is not an option: see --help")
   if config is None:
@@ -97,27 +102,49 @@ def _parse(argv: list[str]) -> None:
 
 def _check_recipe(argv: list[str]) -> None:
   """Raises UserError if the recipe is not a file, which the flag parser says in many words."""
-  given = re.search(r"^--?config[=\n](.*)$", "\n".join(argv[1:]), re.MULTILINE)
-  path = given[1].partition(":")[0] if given else None
+  given = _recipe(argv)
+  path = given.partition(":")[0] if given is not None else None
   if path is not None and not os.path.isfile(path):
-    raise UserError(f"--config={given[1]}: there is no recipe {path!r}, see "
+    raise UserError(f"--config={given}: there is no recipe {path!r}, see "
                     "socialized_learning/configs/")
+
+
+def _recipe(argv: list[str]) -> str | None:
+  """The value of --config."""
+  given = re.search(r"^--?config[=\n](.*)$", "\n".join(argv[1:]), re.MULTILINE)
+  return given[1] if given else None
+
+
+def _hint(unknown: str, argv: list[str]) -> str:
+  """What the option `unknown`, a dotted path, may have meant; empty if nothing comes near."""
+  path, _, sweep = (_recipe(argv) or "").partition(":")
+  try:
+    module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("recipe", path))
+    spec.loader.exec_module(module)
+    config = module.get_config(*([sweep] if sweep else []))
+  except Exception:  # A hint is no place to say what is wrong with a recipe.
+    return ""
+  found = option_hints.suggest(unknown, list(option_hints.options_of(config)))
+  return f"did you mean {' or '.join(found)}?" if found else ""
 
 
 def _of_group(name: str) -> str:
   return f"config.{name} is a group of values: change them one by one, --config.{name}.NAME=VALUE"
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, argv: list[str]) -> str:
   """One line for an exception of the flag parser."""
   text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
   if group := re.search(r"config\.([\w.]+)=.* as a ConfigDict", text):
     return _of_group(group[1])
   unknown = re.match(r"\W*'(\w+)\\?'", text)
   if isinstance(error, (KeyError, AttributeError)) and unknown:
-    meant = re.search(r'Did you mean \\?"(\w+)', text)
-    hint = f"did you mean {meant[1]!r}?" if meant else "see the recipe for what it has"
-    return f"the configuration has no {unknown[1]!r}: {hint}"
+    typed = (re.match(r"--?config\.([\w.]+)", argument) for argument in argv)
+    path = next((found[1] for found in typed if found and unknown[1] in found[1].split(".")), unknown[1])
+    return (f"the configuration has no {path!r}: "
+            f"{_hint(path, argv) or 'see the recipe for what it has'}")
+  if isinstance(error, flags.UnrecognizedFlagError) and (hint := _hint(error.flagname, argv)):
+    return f"Unknown command line flag {error.flagname!r}: {hint}"
   # Of a traceback inside the text only what was raised is for the user.
   text = re.sub(r"Traceback \(most recent.*\n(\w+(Error|Exception))", r"\1", text, flags=re.DOTALL)
   text = " ".join(text.split()).partition(" Currently supported")[0]

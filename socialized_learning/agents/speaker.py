@@ -61,6 +61,7 @@ class _SpeakerModule(hk.Module):
     self._ends = message.variable_length
     self._start_symbol = message.vocab_size
     self._torso = torsos.make_torso(config.torso.kind, hidden_sizes=config.torso.hidden_sizes,
+                                    activate_final=config.torso.activate_final,
                                     vocab_size=config.torso.vocab_size,
                                     embed_dim=config.torso.embed_dim)
     # One row more than there are symbols: the last embeds the start of a message.

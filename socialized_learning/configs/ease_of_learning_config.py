@@ -37,7 +37,8 @@ def get_config(task: str = "discrimination") -> config_dict.ConfigDict:
   as_in_run = config_dict.placeholder
   config = common.get_config("ease_of_learning", task)
   config.speaker_checkpoint = ""  # The folder of a Lewis run.
-  config.speaker_series = "latest"  # Or best, by validation.
+  # latest, or best by validation; None for the one that the run's own results are of.
+  config.speaker_series = as_in_run(str)
   config.speaker_step = as_in_run(int)  # Which checkpoint; None for the newest.
   config.speakers = ()  # Which speakers, as (0, 3); empty for all.
   config.messages = "greedy"  # Or sampled.

@@ -17,12 +17,14 @@ import numpy as np
 from socialized_learning import learners
 from socialized_learning import streams
 from socialized_learning.agents import classifiers
+from socialized_learning.configs import continual_config
 from socialized_learning.experiments import base
 from socialized_learning.experiments import continual_checks
 from socialized_learning.experiments import continual_examination
 from socialized_learning.experiments import continual_results
 from socialized_learning.experiments import continual_skipping
 from socialized_learning.experiments import continual_world
+from socialized_learning.experiments import unread
 from socialized_learning.learners import examination
 from socialized_learning.platform import run_folder
 from socialized_learning.population import devices
@@ -81,8 +83,8 @@ class ContinualExperiment(base.FusedExperiment):
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:
     """Fills in how long the stream is; see the base class."""
-    del stored
     continual_checks.check_config(config)
+    unread.check(unread.CONTINUAL, config, given=config, recipe=continual_config.get_config, stored=stored)
     config = config.copy_and_resolve_references()
     config.training_steps = config.training_steps or len(continual_world.plan(config)[0].plan.index)
     return config

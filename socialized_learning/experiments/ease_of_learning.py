@@ -16,6 +16,7 @@ import numpy as np
 
 from socialized_learning import agents
 from socialized_learning import games
+from socialized_learning.configs import ease_of_learning_config
 from socialized_learning.data import centring
 from socialized_learning.data import feeder
 from socialized_learning.data import fingerprints
@@ -23,6 +24,7 @@ from socialized_learning.data import pictures
 from socialized_learning.experiments import base
 from socialized_learning.experiments import ease_of_learning_checks
 from socialized_learning.experiments import frozen_speakers
+from socialized_learning.experiments import unread
 from socialized_learning.games import evaluation
 from socialized_learning.games import views
 from socialized_learning.metrics import learning_curves
@@ -81,8 +83,11 @@ class EaseOfLearningExperiment(base.FusedExperiment):
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:
     """Takes from the speakers' run what the recipe leaves to it; see the base class."""
-    config = frozen_speakers.resolve(config, stored)
-    return ease_of_learning_checks.with_task(config, load_splits)
+    given, config = config, frozen_speakers.resolve(config, stored)
+    config = ease_of_learning_checks.with_task(config, load_splits)
+    unread.check(unread.EASE_OF_LEARNING, config, given=given,
+                 recipe=ease_of_learning_config.get_config, stored=stored)
+    return config
 
   @classmethod
   def check(cls, config: config_dict.ConfigDict) -> None:

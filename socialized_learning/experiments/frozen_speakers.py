@@ -1,6 +1,7 @@
 """The speakers of a Lewis run as another experiment finds them: on disk, and not to be changed."""
 
 from collections.abc import Iterator, Mapping
+import contextlib
 import functools
 import os
 from typing import Any
@@ -13,13 +14,15 @@ from socialized_learning.configs import lewis_config
 from socialized_learning.experiments.checks import require
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import run_folder
+from socialized_learning.platform.errors import FolderError
 from socialized_learning.platform.errors import UserError
 from socialized_learning.population import stack
 
 SERIES = ("latest", "best")
-_TAKEN = ("speaker", "message", "data.centre", "data.name", "data.dir", "population.num_speakers")
-# What runs have that were made before these settings were.
-_EARLIER_MESSAGE = {"variable_length": False}
+_TAKEN = ("speaker", "message", "data.centre", "data.name", "data.dir", "population.num_speakers",
+          "evaluation.checkpoint")
+# Values of settings that did not exist when a run was made, by their group.
+_EARLIER = {"message": {"variable_length": False}, "speaker.torso": {"activate_final": True}}
 
 
 def resolve(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
@@ -36,14 +39,16 @@ def resolve(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
   """
   require(bool(config.speaker_checkpoint), "speaker_checkpoint is empty: name the folder of a Lewis "
           "run, --config.speaker_checkpoint=RUN")
-  require(config.speaker_series in SERIES, f"speaker_series={config.speaker_series!r}: choose one of "
-          f"{', '.join(SERIES)}")
+  require(config.speaker_series in (None, *SERIES), f"speaker_series={config.speaker_series!r}: choose one "
+          f"of {', '.join(SERIES)}")
   path = os.path.abspath(os.path.expanduser(config.speaker_checkpoint))
-  run = _lewis_config(path)
+  with _advising(config):
+    run = _lewis_config(path)
   config = config.copy_and_resolve_references()
   _check_taken(run, config, path)
   with config.unlocked():
     config.speaker_checkpoint = path
+    config.speaker_series = config.speaker_series or _series(run, path, stored)
     config.speaker_step = _step(config, stored)
     _fill(config, run)
     config.speaker = config_dict.ConfigDict(run["speaker"])
@@ -68,8 +73,9 @@ def load(config: config_dict.ConfigDict, init: Any) -> Any:
   Raises:
     UserError: the checkpoint is gone or damaged, or holds other speakers than config.json says.
   """
-  tree, _ = checkpoints.read_checkpoint(config.speaker_checkpoint, config.speaker_series,
-                                        config.speaker_step)
+  with _advising(config):
+    tree, _ = checkpoints.read_checkpoint(config.speaker_checkpoint, config.speaker_series,
+                                          config.speaker_step)
   try:
     population = tree["state"]["society"]["speakers"]["params"]
     params = stack.take(population, np.asarray(config.speakers))
@@ -96,8 +102,11 @@ def _lewis_config(path: str) -> dict[str, Any]:
   run = folder.read_config()
   name = run.get("experiment") if isinstance(run, dict) else None
   require(name == "lewis", f"speaker_checkpoint={path} is a run of {name!r}: name one of 'lewis'")
-  if isinstance(run.get("message"), dict):
-    run["message"] = _EARLIER_MESSAGE | run["message"]
+  for path, values in _EARLIER.items():
+    group = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None,
+                             path.split("."), run)
+    if isinstance(group, dict):
+      group |= values | group
   return run
 
 
@@ -138,6 +147,26 @@ def _is_like(value: Any, example: Any) -> bool:
   return isinstance(value, kinds) and isinstance(value, bool) == isinstance(example, bool)
 
 
+def _series(run: Mapping[str, Any], path: str, stored: Mapping[str, Any] | None) -> str:
+  """The checkpoints to take where none are named: those that the run's own results are of."""
+  if stored and stored.get("speaker_checkpoint") == path and stored.get("speaker_series") in SERIES:
+    return stored["speaker_series"]
+  series = run["evaluation"]["checkpoint"]
+  require(series in SERIES, f"{path}/config.json is not that of a Lewis run, its evaluation.checkpoint is "
+          f"{series!r}: restore that file")
+  return series
+
+
+@contextlib.contextmanager
+def _advising(config: config_dict.ConfigDict) -> Iterator[None]:
+  """Says what helps where the speakers' run is damaged: another folder for the lessons does not."""
+  try:
+    yield
+  except FolderError as error:
+    raise UserError(f"{error.problem}: restore it, or name another speaker_checkpoint or, of this one, "
+                    "another speaker_step") from error
+
+
 def _step(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None) -> int:
   """The step of the checkpoint meant, which is there."""
   path, series, step = config.speaker_checkpoint, config.speaker_series, config.speaker_step
@@ -146,7 +175,8 @@ def _step(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None) -> i
     step = stored.get("speaker_step")
   if step is None:
     step = checkpoints.latest_step(path, series)
-  return checkpoints.read_info(path, series, step)["step"]
+  with _advising(config):
+    return checkpoints.read_info(path, series, step)["step"]
 
 
 def _fill(config: config_dict.ConfigDict, run: Mapping[str, Any]) -> None:

@@ -15,12 +15,14 @@ from ml_collections import config_dict
 
 from socialized_learning import agents
 from socialized_learning import games
+from socialized_learning.configs import lewis_config
 from socialized_learning.data import centring
 from socialized_learning.data import feeder
 from socialized_learning.data import fingerprints
 from socialized_learning.experiments import base
 from socialized_learning.experiments import checks
 from socialized_learning.experiments import lewis_checks
+from socialized_learning.experiments import unread
 from socialized_learning.games import evaluation
 from socialized_learning.games import language_report
 from socialized_learning.games import views
@@ -73,14 +75,14 @@ class LewisExperiment(base.FusedExperiment):
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:
     """Says which end of the chosen metric is the better one; see the base class."""
-    del stored
-    config = config.copy_and_resolve_references()
+    given, config = config, config.copy_and_resolve_references()
     # Of another one the check says what is wrong.
     higher = lewis_checks.BEST_BY.get(config.best_model_eval_metric, True)
     checks.require(config.best_model_eval_metric_higher_is_better or not higher,
                    "best_model_eval_metric_higher_is_better=False: more of "
                    f"{config.best_model_eval_metric!r} is better, and the option follows by itself")
     config.best_model_eval_metric_higher_is_better = higher
+    unread.check(unread.LEWIS, config, given=given, recipe=lewis_config.get_config, stored=stored)
     return config
 
   @classmethod

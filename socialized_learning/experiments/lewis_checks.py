@@ -52,6 +52,9 @@ def _check_numbers(config: config_dict.ConfigDict) -> None:
   checks.check_at_least_1(config, _AT_LEAST_1)
   checks.check_not_negative(config, _AT_LEAST_0)
   checks.check_shares(config, ("target_decay", "population.score.decay"))
+  score = config.population.score
+  require(score.kind != "ema" or np.float32(score.decay) < 1,
+          f"population.score.decay={score.decay}: such an average stays at 0, use less than 1")
   for agent in ("speaker", "listener"):
     checks.check_optimiser(config, f"{agent}_optimiser")
   checks.check_layers(config, ("speaker.torso.hidden_sizes", "listener.head.hidden_sizes"))

@@ -16,12 +16,14 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
+from socialized_learning.configs import masc_config
 from socialized_learning.experiments import base
 from socialized_learning.experiments import masc_checks
 from socialized_learning.experiments import masc_design
 from socialized_learning.experiments import masc_results
 from socialized_learning.experiments import masc_weights
 from socialized_learning.experiments import masc_world
+from socialized_learning.experiments import unread
 from socialized_learning.platform import run_folder
 from socialized_learning.population import devices
 from socialized_learning.report import masc_tables
@@ -66,7 +68,8 @@ class MascExperiment(base.FusedExperiment):
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:
     """Fills in what the fidelity says and how long it all takes; see the base class."""
-    config = masc_checks.resolved(config)
+    given, config = config, masc_checks.resolved(config)
+    unread.check(unread.MASC, config, given=given, recipe=masc_config.get_config, stored=stored)
     world = masc_world.load(config)
     stages = masc_world.plan(config, world)
     config.training_steps = config.training_steps or (stages[-1].last if stages else 0)

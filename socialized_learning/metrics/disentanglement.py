@@ -51,8 +51,10 @@ def positional_disentanglement(
   posdis = mean_t (I(s_t; a_1) - I(s_t; a_2)) / H(s_t), a_1 and a_2 the attributes of which s_t
   tells most and second most; Chaabouni et al. (2020), "Compositionality and Generalization in
   Emergent Languages". Constant positions are left out, as in the paper; a position after the end of
-  a message holds one further symbol, silence. NaN if all positions are constant (one message for
-  everything) or fewer than two attributes vary.
+  a message holds one further symbol, silence. Nothing is told of a constant attribute (I = 0), so
+  where a single one of several varies the value is mean_t I(s_t; a) / H(s_t). NaN where the formula
+  has no value: with fewer than two attributes, if all positions are constant (one message for
+  everything), or if all attributes are.
 
   Args:
     messages: [n, T] integers.
@@ -71,8 +73,9 @@ def bag_of_symbols_disentanglement(
   bosdis = mean_v (I(n_v; a_1) - I(n_v; a_2)) / H(n_v), n_v the number of times symbol v occurs in
   the message, a_1 and a_2 the attributes of which n_v tells most and second most; Chaabouni et al.
   (2020), "Compositionality and Generalization in Emergent Languages". Symbols that occur equally
-  often in all messages are left out, as in the paper. NaN if that is all of them or fewer than two
-  attributes vary.
+  often in all messages are left out, as in the paper. Constant attributes count as in
+  `positional_disentanglement`. NaN with fewer than two attributes, if all symbols are left out, or
+  if all attributes are constant.
 
   Args:
     messages: [n, T] integers.
@@ -166,7 +169,7 @@ def _information_gap(columns: np.ndarray, attributes: np.ndarray) -> float:
     return float("nan")
   information, of_columns, of_attributes = _information(columns, attributes)
   varying = of_columns > 0
-  if not varying.any() or np.count_nonzero(of_attributes) < 2:
+  if not varying.any() or len(of_attributes) < 2 or not of_attributes.any():
     return float("nan")
   second, first = np.partition(information[varying], -2, axis=1)[:, -2:].T
   return float(((first - second) / of_columns[varying]).mean())

@@ -25,6 +25,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from socialized_learning.platform import plain_trees
+from socialized_learning.platform.errors import FolderError
 from socialized_learning.platform.errors import UserError
 
 Plain = plain_trees.Plain
@@ -137,13 +138,13 @@ def array_table(info: Plain) -> dict[plain_trees.Path, tuple[str, list[int]]]:
   return {tuple(e["path"]): (e["dtype"], e["shape"]) for e in info["arrays"]}
 
 
-def damaged(folder: pathlib.Path, reason: Any) -> UserError:
+def damaged(folder: pathlib.Path, reason: Any) -> FolderError:
   """The error for a checkpoint that cannot be read; names the older one that is left."""
   older = [s for s in list_steps(folder.parents[2], folder.parent.name) if s < int(folder.name)]
   advice = (f"delete that folder to go on from step {max(older)}" if older else
             "delete that folder, the run itself goes on without it" if folder.parent.name == "best" else
             "no older one is left, use a new --workdir")
-  return UserError(f"checkpoint {folder} is damaged ({one_line(reason)}): {advice}")
+  return FolderError(f"checkpoint {folder} is damaged ({one_line(reason)})", advice)
 
 
 def remove(folder: pathlib.Path) -> None:

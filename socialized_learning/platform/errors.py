@@ -13,6 +13,19 @@ class UserError(Exception):
   """
 
 
+class FolderError(UserError):
+  """A file or checkpoint in a run's folder cannot be used.
+
+  `problem` says so without advice: what helps the run of that folder does not help another one that
+  only reads there.
+  """
+
+  def __init__(self, problem: str, advice: str):
+    """The message is both."""
+    super().__init__(f"{problem}: {advice}")
+    self.problem = problem
+
+
 class NonFiniteError(Exception):
   """A loss, gradient or parameter became NaN or infinite: what was saved before is good and stays.
 

@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from socialized_learning.platform.errors import FolderError
 from socialized_learning.platform.errors import UserError
 
 _ABSENT = "(absent)"
@@ -152,8 +153,7 @@ class RunFolder:
     except OSError as error:
       raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
-      raise UserError(
-          f"{path} is not JSON ({error}): restore it, or use a new --workdir") from error
+      raise FolderError(f"{path} is not JSON ({error})", "restore it, or use a new --workdir") from error
 
   def read_config(self) -> dict[str, Any]:
     """Reads config.json.
@@ -163,7 +163,8 @@ class RunFolder:
     """
     stored = self.read_json(self.config.name)
     if not isinstance(stored, dict):
-      raise UserError(f"{self.config} does not hold a configuration: restore it, or use a new --workdir")
+      raise FolderError(f"{self.config} does not hold a configuration",
+                        "restore it, or use a new --workdir")
     return stored
 
   def record_config(self, config: Mapping[str, Any],

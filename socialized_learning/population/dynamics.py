@@ -44,7 +44,7 @@ def make_dynamics(speaker: agents.Speaker, listener: agents.Listener,
                         optimisers.make_optimiser(config.listener_optimiser))
   play = collaboration.make_collaboration(game, learners, config, axis_name=axis_name)
   imitate = imitation.make_imitation(speaker, learners.speaker, config.imitation,
-                                     axis_name=axis_name)
+                                     score=config.population.score, axis_name=axis_name)
   replace = reset.make_reset(game, learners, config.reset)
 
   def update(society, view, key, step):

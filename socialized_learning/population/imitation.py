@@ -40,7 +40,8 @@ def choose(key: chex.PRNGKey, scores: chex.Array, *, num_students: int, teacher:
 
 
 def make_imitation(speaker: Speaker, optimiser: optax.GradientTransformation,
-                   config: config_dict.ConfigDict, *, axis_name: str | None) -> Imitate:
+                   config: config_dict.ConfigDict, *, score: config_dict.ConfigDict,
+                   axis_name: str | None) -> Imitate:
   """Builds one round of imitation: (society, view, key) -> (society, mean loss of the students).
 
   The students are forced along the teacher's greedy messages and step with their own optimiser
@@ -51,6 +52,7 @@ def make_imitation(speaker: Speaker, optimiser: optax.GradientTransformation,
     optimiser: of the speakers.
     config: `num_students`, `teacher`, and `self_imitation`: whether a speaker that is alone imitates
       its own greedy messages.
+    score: `kind` and `decay` of the speakers' scores, by which the best or worst is found.
     axis_name: the devices' axis, over which gradients are averaged; None for none.
   """
 
@@ -67,7 +69,8 @@ def make_imitation(speaker: Speaker, optimiser: optax.GradientTransformation,
     if config.self_imitation and stack.size(society.speakers) == 1:
       teacher, students = jnp.int32(0), jnp.zeros(1, jnp.int32)
     else:
-      teacher, students = choose(randomness.named(key, "imitation"), society.scores.value,
+      scores = stack.scores_of(society.scores, kind=score.kind, decay=score.decay)
+      teacher, students = choose(randomness.named(key, "imitation"), scores,
                                  num_students=config.num_students, teacher=config.teacher)
     messages = speaker.greedy(stack.take(society.speakers.params, teacher),
                               view.speaker_inputs).actions

@@ -21,8 +21,8 @@ class AgentState(NamedTuple):
 
 
 class Score(NamedTuple):
-  """How well an agent has done lately, for choosing teachers."""
-  value: chex.Array  # running accuracy
+  """How well an agent has done lately, for choosing teachers; `scores_of` makes it comparable."""
+  value: chex.Array  # running accuracy, of `ema` biased towards 0 while the count is small
   count: chex.Array  # int32, batches seen
 
 
@@ -78,11 +78,24 @@ def update_score(score: Score, accuracy: chex.Array, *, kind: str, decay: float)
   """Takes one more batch into account.
 
   ema: `decay * value + (1 - decay) * accuracy` from 0 (the paper's, decay 0.99); an early failure is
-  forgotten. mean: the plain mean over the agent's life (as in published code).
+  forgotten. mean: the plain mean over the agent's life (as in published code). With as many pairs in
+  a step as agents all counts are equal; with fewer they differ, see `scores_of`.
   """
   count = score.count + 1
   weight = 1 - decay if kind == "ema" else 1 / count
   return Score(score.value + weight * (accuracy - score.value), count)
+
+
+def scores_of(score: Score, *, kind: str, decay: float) -> chex.Array:
+  """The agents' expected accuracies [N], comparable whatever the number of batches each has seen.
+
+  An exponential average that starts at 0 is divided by the sum of its weights, 1 - decay^count, as
+  Adam's moments are (Kingma and Ba 2015, section 3); otherwise the agent met most often would look
+  best. An agent that has seen no batch scores 0.
+  """
+  if kind == "mean":
+    return score.value
+  return optax.tree.bias_correction(score.value, decay, jnp.maximum(score.count, 1))
 
 
 SCORES = ("ema", "mean")

@@ -2,6 +2,7 @@
 
 import functools
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from socialized_learning import agents
 from socialized_learning.agents import cores
 from socialized_learning.agents import heads
+from socialized_learning.agents import torsos
 from socialized_learning.configs import lewis_config
 
 _BATCH = 16
@@ -68,6 +70,19 @@ def test_heads(head):
   assert (output.values is None) == (output.q_values is None) == (head == "policy")
   if head == "policy_q_value":  # One dueling head: the value is the mean of the action values.
     np.testing.assert_allclose(output.values, output.q_values.mean(-1), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("activate_final", [False, True])
+def test_mlp_torso_has_a_relu_between_its_layers(activate_final):
+  transformed = hk.without_apply_rng(hk.transform(lambda x: torsos.make_torso(
+      "mlp", hidden_sizes=(5, 4), vocab_size=2, embed_dim=1, activate_final=activate_final)(x)))
+  inputs = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 2, 2)
+  params = transformed.init(jax.random.PRNGKey(0), inputs)
+  first, second = (params[f"torso/~/linear_{i}"] for i in (0, 1))
+  expected = np.maximum(inputs.reshape(3, 4) @ first["w"] + first["b"], 0) @ second["w"] + second["b"]
+  assert expected.min() < 0
+  np.testing.assert_allclose(transformed.apply(params, inputs),
+                             np.maximum(expected, 0) if activate_final else expected, rtol=1e-5)
 
 
 def test_mlp_torso_reads_images():

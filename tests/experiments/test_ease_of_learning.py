@@ -129,6 +129,31 @@ def test_values_that_lessons_do_not_take_may_be_missing(runs, tmp_path):
   assert config.speaker.core.hidden_size == 8 and config.speakers == (0, 1)
 
 
+@pytest.mark.parametrize("series", ["latest", "best"])
+def test_the_speakers_are_those_that_the_runs_own_results_are_of(runs, tmp_path, series):
+  run = tmp_path / "run"
+  config = _resolve_with(runs, run, "evaluation.checkpoint", series)
+  assert config.speaker_series == series
+  assert config.speaker_step == checkpoints.latest_step(run, series)
+  # Lessons that have started keep to their series, whatever the run reports by now.
+  recipe = ease_of_learning_config.get_config()
+  recipe.speaker_checkpoint = str(run)
+  stored = {"speaker_checkpoint": str(run), "speaker_series": "latest", "speaker_step": 10}
+  resumed = frozen_speakers.resolve(recipe, stored)
+  assert (resumed.speaker_series, resumed.speaker_step) == ("latest", 10)
+
+
+def test_a_run_made_before_the_mlp_torso_was_as_published_keeps_its_own(runs, tmp_path):
+  assert not _resolve_with(runs, tmp_path / "new", "data.noise", 0.0).speaker.torso.activate_final
+  folder = shutil.copytree(runs / "debug", tmp_path / "old")
+  config = cli.strict_json((folder / "config.json").read_text())
+  del config["speaker"]["torso"]["activate_final"]
+  (folder / "config.json").write_text(json.dumps(config))
+  recipe = ease_of_learning_config.get_config()
+  recipe.speaker_checkpoint = str(folder)
+  assert frozen_speakers.resolve(recipe, None).speaker.torso.activate_final
+
+
 def test_speakers_are_not_touched(whole, runs):
   before = {path: path.stat().st_mtime_ns for path in (runs / "debug").rglob("*")}
   tree, _ = checkpoints.read_checkpoint(whole)
@@ -201,6 +226,8 @@ _WRONG = {
     "--config.speaker_series=worst": ("latest, best",),
     "--config.speakers=(0,2)": ("the run has 2, counted from 0 to 1",),
     "--config.speakers=(1,1)": ("name each one once",),
+    "--config.speakers=0": ("could mean how many", "(0,)"),
+    "--config.speaker_optimiser.learning_rate=1": ("did you mean --config.listener_optimiser.learning_rate",),
     "--config.messages=sung": ("greedy, sampled",),
     "--config.task=chess": ("discrimination, classes, attributes, reconstruction",),
     "--config.task=classes": ("task='classes' in the recipe of 'discrimination'", ":classes"),
@@ -241,4 +268,10 @@ def test_runs_that_cannot_teach(line, whole, runs, tmp_path):
   cli.assert_refused(_start(line, changed, folder).wait(), "does not hold the speakers", "config.json")
   victim = max((changed / "checkpoints/latest/20").rglob("*"), key=lambda path: path.stat().st_size)
   victim.write_bytes(victim.read_bytes()[:-1])
-  cli.assert_refused(_start(line, changed, folder).wait(), "latest/20 is damaged")
+  refused = _start(line, changed, folder).wait()
+  cli.assert_refused(refused, "latest/20 is damaged", "another speaker_checkpoint", "speaker_step")
+  assert "--workdir" not in refused.stderr  # A new folder for the lessons would not help.
+  (changed / "config.json").write_text("{")
+  refused = _start(line, changed, folder).wait()
+  cli.assert_refused(refused, "config.json is not JSON", "another speaker_checkpoint")
+  assert "--workdir" not in refused.stderr

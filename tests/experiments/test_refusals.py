@@ -45,7 +45,9 @@ _WRONG_OPTIONS = {
     "--workdir=": ("--workdir is empty",),
     "--workdir": ("Missing value",),
     "--config.nothing=1": ("no 'nothing'",),
-    "--config.message.lenght=3": ("no 'lenght'", "did you mean 'length'"),
+    "--config.message.lenght=3": ("no 'message.lenght'", "did you mean --config.message.length?"),
+    "--config.seed=3": ("no 'seed'", "did you mean --config.random_seed?"),
+    "--lr=0.1": ("flag 'lr'", "--config.speaker_optimiser.learning_rate"),
     "--config.message=3": ("config.message is a group", "--config.message.NAME=VALUE"),
     "--config.population={'num_speakers':4}": ("config.population is a group", "one by one"),
     "--config.message.length=abc": ("message.length=abc", "int"),
@@ -142,6 +144,10 @@ _WRONG_OPTIONS = {
     "--config.best_model_eval_metric_higher_is_better=False": ("more of 'valid/accuracy' is better",),
     "--config.axis_name=i": ("axis_name='i'", "devices"),
     "--config.best_model_eval_metric=beauty": ("'beauty'", "valid/accuracy"),
+    "--config.data.dir=/nope": ("data.dir='/nope' has no effect", "byol_imagenet2012"),
+    "--config.population.score.decay=1 --config.imitation.interval=1": ("less than 1",),
+    "--config.imitation.interval=1 --config.imitation.self_imitation=True": (
+        "self_imitation=True has no effect", "num_speakers=1"),
     "--config.data.name=cats": ("unknown data set 'cats'", "emoji_people"),
     "--config.data.name=byol_celeb_a2 --config.data.dir=/nowhere": (
         "no prepared TFDS folder /nowhere/byol_celeb_a2", "tar.gz", "--config.data.dir"),

@@ -98,7 +98,8 @@ def tree_leaves(tree) -> list:
 
 
 SPEAKER_CONFIG = config_dict.create(
-    torso=dict(kind="identity", hidden_sizes=(), vocab_size=0, embed_dim=0),
+    torso=dict(kind="identity", hidden_sizes=(), vocab_size=0, embed_dim=0,
+               activate_final=False),
     core=dict(kind="lstm", hidden_size=8), embed_dim=3, head="policy_q_value_dueling", unroll=1)
 MESSAGE_CONFIG = config_dict.create(vocab_size=V, length=T, variable_length=False)
 

@@ -127,6 +127,25 @@ class TestByHand:
         disentanglement._translation_table(source, target), table, atol=1e-12)
 
 
+class TestOneVaryingAttribute:
+
+  @pytest.mark.parametrize("attributes", [
+      [[0, 0], [1, 0]], [[0, 0], [0, 1]], [[5, 0, 7], [5, 1, 7]]])
+  def test_the_second_attribute_is_told_nothing_of(self, attributes):
+    assert posdis([[0], [1]], attributes) == pytest.approx(1)
+    assert bosdis([[0], [1]], attributes) == pytest.approx(1)
+
+  def test_what_is_said_beside_the_attribute_counts_against_it(self):
+    # The first position tells a (1 of its 1 bit), the second, of 2 bits, tells it too: 1/2.
+    messages = np.array([[0, 2], [1, 3], [0, 4], [1, 5]])
+    attributes = np.array([[0, 9], [1, 9], [0, 9], [1, 9]])
+    assert posdis(messages, attributes) == pytest.approx((1 + 1 / 2) / 2)
+    # Symbols 0 and 1 tell a; each of 2 to 5 occurs once in four: H(1/4), I = H(1/4) - 1/2.
+    entropy = -(1 / 4) * np.log2(1 / 4) - (3 / 4) * np.log2(3 / 4)
+    assert bosdis(messages, attributes) == pytest.approx(
+        (2 + 4 * (entropy - 1 / 2) / entropy) / 6)
+
+
 class TestLengths:
 
   def test_silence_is_one_more_symbol(self):
@@ -164,9 +183,8 @@ class TestUndefined:
     for align in (True, False):
       assert independence(np.full((9, 4), 2), attributes, align=align) == pytest.approx(1 / 6)
 
-  @pytest.mark.parametrize("attributes", [
-      np.zeros((4, 2), int), np.array([[0, 0], [1, 0], [0, 0], [1, 0]]), np.arange(4)[:, None]])
-  def test_gap_needs_two_attributes_that_vary(self, attributes):
+  @pytest.mark.parametrize("attributes", [np.zeros((4, 2), int), np.arange(4)[:, None]])
+  def test_gap_needs_two_attributes_of_which_one_varies(self, attributes):
     messages = np.arange(8).reshape(4, 2)
     assert np.isnan(posdis(messages, attributes))
     assert np.isnan(bosdis(messages, attributes))

@@ -12,6 +12,7 @@ from socialized_learning.population import stack
 from tests.population import world
 
 _SCORES = jnp.array([0.5, 0.1, 0.9, 0.3])
+_COUNTS = jnp.array([40, 300, 20, 1])  # Batches that each speaker has seen.
 
 
 @pytest.mark.parametrize("teacher, expected", [("best", 2), ("worst", 1)])
@@ -39,15 +40,17 @@ def _imitate(settings, society, **changes):
   config = {"num_students": 2, "teacher": "best", "self_imitation": False} | changes
   speaker, _ = world.players(settings)
   made = imitation.make_imitation(speaker, world.learners(settings).speaker,
-                                  config_dict.ConfigDict(config), axis_name=None)
+                                  config_dict.ConfigDict(config), score=settings.population.score,
+                                  axis_name=None)
   return jax.device_get(jax.jit(made)(society, world.view(), jax.random.PRNGKey(5)))
 
 
 def _society(num_speakers):
+  """A population whose expected accuracies are _SCORES; of the biased averages the first is the largest."""
   settings = world.config(num_speakers=num_speakers, num_listeners=1, num_pairs=1)
   society = jax.device_get(world.collaborate(settings).init(jax.random.PRNGKey(0), world.view()))
   return settings, society._replace(
-      scores=stack.Score(_SCORES[:num_speakers], jnp.ones(num_speakers, jnp.int32)))
+      scores=stack.Score((_SCORES * (1 - 0.99**_COUNTS))[:num_speakers], _COUNTS[:num_speakers]))
 
 
 def test_students_come_closer_to_the_teachers_messages_and_nothing_else_changes():

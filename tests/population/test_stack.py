@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from socialized_learning.population import randomness
 from socialized_learning.population import stack
@@ -40,6 +41,25 @@ def test_copy_has_buffers_of_its_own():
   expected = np.asarray(population["w"])
   donate(population)
   np.testing.assert_array_equal(twin["w"], expected)
+
+
+def test_scores_do_not_depend_on_how_often_an_agent_was_met():
+  # (accuracy, number of batches): the biased averages are 0.109, 0.166 and 0.020.
+  met = ((0.6, 20), (0.5, 40), (1.0, 2))
+  score = stack.Score(
+      jnp.array([accuracy * (1 - 0.99**count) for accuracy, count in met] + [0.0]),
+      jnp.array([count for _, count in met] + [0]))
+  np.testing.assert_allclose(score.value, [0.109256, 0.165514, 0.0199, 0], atol=2e-6)
+  np.testing.assert_allclose(stack.scores_of(score, kind="ema", decay=0.99), [0.6, 0.5, 1, 0], rtol=1e-5)
+  np.testing.assert_array_equal(stack.scores_of(score, kind="mean", decay=0.99), score.value)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.9, 0.999])
+def test_the_first_accuracy_is_the_first_score(decay):
+  score = stack.initial_score(2)
+  for accuracy in (0.3, 0.3):
+    score = stack.update_score(score, jnp.array([accuracy, 0.7]), kind="ema", decay=decay)
+    np.testing.assert_allclose(stack.scores_of(score, kind="ema", decay=decay), [0.3, 0.7], rtol=1e-4)
 
 
 def test_keys_by_name_and_index():
