@@ -21,12 +21,13 @@ from socialized_learning.platform.errors import UserError
 Scalar = bool | int | float | str | None
 
 # Options of JAX that change random numbers, precision, or what the compiler makes of an update. Those
-# that only refuse programs (promotion of dtypes and ranks), or tell of them, are left out.
+# that only refuse programs (promotion of dtypes and ranks), or that left every bit of a run as it was
+# (direct linearisation, rematerialisation, partitioners, asynchronous dispatch), are not among them.
 _JAX_OPTIONS = (
     "jax_enable_x64", "jax_default_prng_impl", "jax_threefry_partitionable", "jax_random_seed_offset",
-    "jax_high_dynamic_range_gumbel", "jax_default_matmul_precision", "jax_allow_f16_reductions",
-    "jax_softmax_custom_jvp", "jax_use_direct_linearize", "jax_disable_jit",
-    "jax_disable_most_optimizations", "jax_optimization_level", "jax_exec_time_optimization_effort")
+    "jax_high_dynamic_range_gumbel", "jax_default_matmul_precision", "jax_softmax_custom_jvp",
+    "jax_disable_jit", "jax_disable_most_optimizations", "jax_optimization_level",
+    "jax_exec_time_optimization_effort")
 # Variables that others than JAX read: tensor cores of NVIDIA, the compiler of TPUs.
 _VARIABLES = ("NVIDIA_TF32_OVERRIDE", "LIBTPU_INIT_ARGS")
 # Flags of XLA that change how much is written or waited for, and the number of devices.

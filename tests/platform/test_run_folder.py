@@ -178,7 +178,7 @@ _WRONG_CONFIGS = {
     "deep but whole": (lambda path: path.write_text('{"a": ' + 500 * "[" + 500 * "]" + "}"),
                        "nested too deeply"),
     "number": (lambda path: path.write_text("1" * 5000), "is not JSON"),
-    "huge": (lambda path: os.truncate(path.open("w").fileno(), 1 << 40), "more than the"),
+    "huge": (lambda path: (path.touch(), os.truncate(path, 1 << 40)), "more than the"),
     "pipe": (_pipe, "Not a regular file"),
     "device": (lambda path: path.symlink_to("/dev/zero"), "Not a regular file"),
     "folder": (pathlib.Path.mkdir, "Is a directory"),
