@@ -1,3 +1,3 @@
 """Populations of Haiku agents that learn together: Lewis games and continual-learning streams."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

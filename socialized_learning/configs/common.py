@@ -38,10 +38,9 @@ def adam(learning_rate: float) -> config_dict.ConfigDict:
 
 
 # Settings that may differ between a run and its resumption: they change when the run ends, what it
-# shows and where it reads, or say where its values come from (`preset`), never what it learns in a step.
+# shows and where it reads, never what it learns in a step. (A preset says where values come from.)
 FREE_KEYS = (
-    "preset",
     "training_steps", "data.dir", "distributed", "evaluation", "inference.skip_channels",
-    "one_off_evaluate", "log_async", "save_checkpoint_interval", "log_train_data_interval",
-    "log_tensors_interval", "max_checkpoints_to_keep", "updates_per_call",
+    "preset", "preset_values", "one_off_evaluate", "log_async", "save_checkpoint_interval",
+    "log_train_data_interval", "log_tensors_interval", "max_checkpoints_to_keep", "updates_per_call",
 )

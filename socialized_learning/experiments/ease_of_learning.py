@@ -168,8 +168,9 @@ class EaseOfLearningExperiment(base.FusedExperiment):
 
 def _curve(folder: run_folder.RunFolder) -> dict[str, Any]:
   """Steps [P] and the means [S, L, P] up to each since the one before, as metrics.jsonl has them."""
-  rows = [row for row in writers.read_metrics(folder) if row["split"] == "train"]
   saved = checkpoints.read_info(folder.path)
+  writers.check_metrics(folder, saved["meta"].get("metrics"), saved["step"])
+  rows = [row for row in writers.read_metrics(folder) if row["split"] == "train"]
   last = saved["step"] - base.RunningMeans(saved["state"].get("unlogged")).updates
   told = [0, *(row["step"] for row in rows)]
   begun = [row["step"] - row.get("updates", row["step"] - before) for row, before in zip(rows, told)]

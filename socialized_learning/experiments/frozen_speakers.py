@@ -10,10 +10,12 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
+from socialized_learning.configs import earlier
 from socialized_learning.configs import lewis_config
 from socialized_learning.experiments.checks import require
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import run_folder
+from socialized_learning.platform import stored_config
 from socialized_learning.platform.errors import FolderError
 from socialized_learning.platform.errors import UserError
 from socialized_learning.population import stack
@@ -21,8 +23,6 @@ from socialized_learning.population import stack
 SERIES = ("latest", "best")
 _TAKEN = ("speaker", "message", "data.centre", "data.name", "data.dir", "population.num_speakers",
           "evaluation.checkpoint")
-# Values of settings that did not exist when a run was made, by their group.
-_EARLIER = {"message": {"variable_length": False}, "speaker.torso": {"activate_final": True}}
 
 
 def resolve(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
@@ -43,9 +43,9 @@ def resolve(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
           f"of {', '.join(SERIES)}")
   path = os.path.abspath(os.path.expanduser(config.speaker_checkpoint))
   with _advising(config):
-    run = _lewis_config(path)
+    run, version = _lewis_config(path)
   config = config.copy_and_resolve_references()
-  _check_taken(run, config, path)
+  _check_taken(run, config, path, version)
   with config.unlocked():
     config.speaker_checkpoint = path
     config.speaker_series = config.speaker_series or _series(run, path, stored)
@@ -94,30 +94,27 @@ def _differs(config: config_dict.ConfigDict) -> UserError:
                    "not hold the speakers that the config.json there describes: restore that file")
 
 
-def _lewis_config(path: str) -> dict[str, Any]:
+def _lewis_config(path: str) -> stored_config.StoredConfig:
   """The configuration of a Lewis run."""
   folder = run_folder.RunFolder.open(path, create=False)
   require(folder.config.exists(), f"speaker_checkpoint={path}: there is no config.json, so this is not "
           "the folder of a run")
-  run = folder.read_config()
-  name = run.get("experiment") if isinstance(run, dict) else None
+  run, version = folder.read_config()
+  name = run.get("experiment")
   require(name == "lewis", f"speaker_checkpoint={path} is a run of {name!r}: name one of 'lewis'")
-  for path, values in _EARLIER.items():
-    group = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None,
-                             path.split("."), run)
-    if isinstance(group, dict):
-      group |= values | group
-  return run
+  run = stored_config.with_earlier(run, lewis_config.get_config().to_dict(), earlier.EARLIER["lewis"])
+  return stored_config.StoredConfig(run, version)
 
 
-def _check_taken(run: Mapping[str, Any], config: config_dict.ConfigDict, path: str) -> None:
+def _check_taken(run: Mapping[str, Any], config: config_dict.ConfigDict, path: str, version: str
+                ) -> None:
   """Raises UserError unless the run has all that is taken from it, each as Lewis recipes have it."""
   for key, example in _leaves(lewis_config.get_config()):
     if any(f"{key}.".startswith(f"{taken}.") for taken in _TAKEN) or _is_open(config, key):
       value = functools.reduce(lambda node, name: node.get(name) if isinstance(node, dict) else None,
                                key.split("."), run)
       require(_is_like(value, example), f"{path}/config.json is not that of a Lewis run, its {key} is "
-              "missing or wrong: restore that file")
+              f"missing or wrong: restore that file, which version {version} of the program wrote")
 
 
 def _leaves(config: config_dict.ConfigDict, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,8 +12,8 @@ import numpy as np
 
 from socialized_learning.platform.errors import UserError
 
-_DIFFER = (" than process 0: start all with the same options but distributed.process_id, and with a "
-           "--workdir that all of them see")
+_DIFFER = (" than process 0: start all with the same options but distributed.process_id, the same settings "
+           "of JAX and XLA, and with a --workdir that all of them see")
 
 
 def agree(problem: UserError | None, plan: str) -> None:

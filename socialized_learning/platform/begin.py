@@ -1,6 +1,6 @@
 """What must be true before a run begins: of its configuration, its folder, and all its processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import json
 import os
 import time
@@ -12,9 +12,12 @@ from ml_collections import config_dict
 
 from socialized_learning import experiments
 from socialized_learning.configs import common
+from socialized_learning.configs import earlier
 from socialized_learning.platform import agreement
 from socialized_learning.platform import checkpoints
+from socialized_learning.platform import numerics
 from socialized_learning.platform import run_folder
+from socialized_learning.platform import stored_config
 from socialized_learning.platform import writers
 from socialized_learning.platform.errors import UserError
 
@@ -74,7 +77,7 @@ def _plan(config: config_dict.ConfigDict, mode: str) -> str:
   """All that several processes must have in common: not where each finds its data."""
   common_ = run_folder.to_json(config)
   del common_["distributed"]["process_id"], common_["data"]["dir"]
-  return json.dumps([mode, common_], sort_keys=True)
+  return json.dumps([mode, common_, numerics.settings()], sort_keys=True)
 
 
 def _not_seen(folder: run_folder.RunFolder) -> UserError | None:
@@ -110,7 +113,7 @@ def _stored_config(workdir: str | None) -> dict[str, Any] | None:
     is_there = folder is not None and folder.config.exists()
   except OSError as error:
     raise UserError(f"cannot look into run folder {workdir}: {error.strerror}") from error
-  return folder.read_config() if is_there else None
+  return folder.read_config().values if is_there else None
 
 
 def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
@@ -125,21 +128,56 @@ def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
   else:
     folder = run_folder.RunFolder.fresh(f"{config.experiment}-{config.sweep}")
   _check_content(folder)
+  told = _read_checkpoints(folder, config, mode)
   if mode != "eval":
     _check_progress(folder, config, _stored_config(workdir))
-  folder.record_config(config.to_dict(), common.FREE_KEYS, write=False)
+  known = earlier.EARLIER.get(config.experiment, {})
+  folder.check_config(config.to_dict(), common.FREE_KEYS, known)
+  for info in told.values():
+    _check_origin(folder, config, info, known)
+  if mode != "eval" and "latest" in told:
+    writers.check_metrics(folder, told["latest"]["meta"].get("metrics"), told["latest"]["step"])
   return folder
 
 
+def _read_checkpoints(folder: run_folder.RunFolder, config: config_dict.ConfigDict, mode: str
+                     ) -> dict[str, dict[str, Any]]:
+  """What the newest checkpoints say of themselves, by series, of those that the run would read.
+
+  Raises:
+    UserError: one of them is none, or damaged.
+  """
+  needed = {"latest", config.evaluation.checkpoint}
+  if mode != "eval" and config.evaluation.interval:
+    needed.add("best")  # Validation compares with it.
+  return {series: checkpoints.read_info(folder.path, series) for series in sorted(needed)
+          if checkpoints.latest_step(folder.path, series) is not None}
+
+
+def _check_origin(folder: run_folder.RunFolder, config: config_dict.ConfigDict, info: dict[str, Any],
+                  known: Mapping[str, Any]) -> None:
+  """Raises UserError for a checkpoint that was made with other settings, or of another run."""
+  what = f"the checkpoint of step {info['step']} in {folder.path}"
+  numerics.check_same(info["meta"].get("settings"), what)
+  if isinstance(content := info["meta"].get("config"), dict):
+    stored_config.check_same(stored_config.unpack(content, what), run_folder.to_json(config),
+                             common.FREE_KEYS, known, what=what)
+
+
 def _claim(folder: run_folder.RunFolder, config: config_dict.ConfigDict, mode: str) -> None:
-  """Makes the folder this run's, if it is to be trained: nobody else trains there, config.json is its."""
+  """Makes the folder this run's, if it is to be trained: nobody else trains there, config.json is its.
+
+  A run that is resumed updates config.json once it has read its checkpoint, see `run`.
+  """
   if mode != "eval" and jax.process_index() == 0:
     folder.lock()
-    folder.record_config(config.to_dict(), common.FREE_KEYS)
+    if checkpoints.latest_step(folder.path) is None:
+      folder.write_config(config.to_dict())
 
 
 def _check_content(folder: run_folder.RunFolder) -> None:
-  """Raises UserError for a folder with what nobody says what it is of."""
+  """Raises UserError for a folder with what nobody says what it is of, or with something in a file's place."""
+  folder.check_kinds()
   held = [path.name for path in (folder.metrics, folder.summary, folder.messages) if path.exists()]
   if checkpoints.latest_step(folder.path) is not None:
     held.append("checkpoints")

@@ -7,11 +7,11 @@
     DIR/checkpoints/best/<step>/...
 
 Everything is written beside its place and then renamed, so a folder whose name is a bare number is
-complete. The checksums are compared before Orbax reads: it does not notice every flipped bit, and
-when it notices one its threads print tracebacks by the dozen.
+complete. The checksums, which must name every file, are compared before Orbax reads: it does not notice
+every flipped bit, and when it notices one its threads print tracebacks by the dozen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import json
 import logging
 import os
@@ -24,8 +24,10 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from socialized_learning.platform import json_files
 from socialized_learning.platform import plain_trees
 from socialized_learning.platform.errors import FolderError
+from socialized_learning.platform.errors import shown
 from socialized_learning.platform.errors import UserError
 
 Plain = plain_trees.Plain
@@ -34,6 +36,7 @@ FORMAT = 1
 # What Orbax, TensorStore and the JSON decoder raise on missing, truncated or altered files.
 _READ_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
 _CHECKSUMS = "checksums.json"
+_INFO = "metadata"  # The file of the JSON item.
 _PARTIAL = ".partial"  # Being written.
 _TRASH = ".trash"  # Being deleted.
 
@@ -49,7 +52,7 @@ def list_steps(run_dir: str | os.PathLike[str], series: str) -> list[int]:
   try:
     if not folder.is_dir():
       return []
-    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal() and p.is_dir())
+    return sorted(int(p.name) for p in folder.iterdir() if _is_step(p.name) and p.is_dir())
   except OSError as error:
     raise UserError(f"cannot look into {folder}: {error.strerror}") from error
 
@@ -75,7 +78,7 @@ def write_step(folder: pathlib.Path, plain: Plain, info: Plain) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _orbax() as checkpointer:
       checkpointer.save(partial, args=ocp.args.Composite(**args))
-    (partial / _CHECKSUMS).write_text(json.dumps(_checksums(partial)))
+    (partial / _CHECKSUMS).write_text(json.dumps(_checksums(partial, _files(partial))))
     os.replace(partial, folder)
   except OSError as error:
     raise UserError(f"cannot write checkpoint {folder}: {one_line(error)}") from error
@@ -91,21 +94,22 @@ def read_info(folder: pathlib.Path) -> Plain:
   """Verifies the files of a checkpoint and reads its JSON item.
 
   Raises:
-    UserError: it is damaged, or of another format.
+    UserError: it is damaged, of another format, or of another step than its folder's name says.
   """
   try:
-    found = _checksums(folder)
-    for name, crc32 in json.loads((folder / _CHECKSUMS).read_text()).items():
-      if found.get(name) != crc32:
-        raise ValueError(f'{name} is {"altered" if name in found else "missing"}')
-    with _orbax() as checkpointer:
-      info = checkpointer.restore(folder, args=ocp.args.Composite(info=ocp.args.JsonRestore())).info
+    _verify(folder)
+    info = json_files.read(folder / "info" / _INFO)
     version = info["format"]
+    if version == FORMAT:
+      _check_kinds(info)
   except _READ_ERRORS as error:
     raise damaged(folder, error) from error
   if version != FORMAT:
-    raise UserError(f"checkpoint {folder} has format {version}, this program reads {FORMAT}: "
+    raise UserError(f"checkpoint {folder} has format {shown(version)}, this program reads {FORMAT}: "
                     "use the version of the program that wrote it")
+  if info["step"] != int(folder.name):
+    raise UserError(f"checkpoint {folder} holds step {info['step']}, not {folder.name}: give the folder "
+                    "the name of its step, or move it away")
   return info
 
 
@@ -176,7 +180,7 @@ def _orbax() -> ocp.Checkpointer:
   handler = ocp.CompositeCheckpointHandler(
       composite_options=ocp.CompositeOptions(multiprocessing_options=alone),
       arrays=ocp.PyTreeCheckpointHandler(multiprocessing_options=alone),
-      info=ocp.JsonCheckpointHandler(multiprocessing_options=alone))
+      info=ocp.JsonCheckpointHandler(_INFO, multiprocessing_options=alone))
   return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
@@ -186,17 +190,54 @@ def _without_zero_size(plain: Plain) -> Plain:
           for name, value in plain.items() if getattr(value, "size", None) != 0}
 
 
-def _checksums(folder: pathlib.Path) -> dict[str, int]:
-  """CRC-32 of every file below `folder`, by relative path."""
+def _is_step(name: str) -> bool:
+  """Whether a folder may be called that: '60', but neither '060' nor other alphabets' digits."""
+  return name.isdecimal() and name == str(int(name))
+
+
+def _files(folder: pathlib.Path) -> list[str]:
+  """All that lies below `folder` and is no folder, but for the checksums, as relative paths."""
+  return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")
+                if not path.is_dir() and path.name != _CHECKSUMS)
+
+
+def _checksums(folder: pathlib.Path, names: Iterable[str]) -> dict[str, int]:
+  """CRC-32 of files, by their path relative to `folder`."""
   found = {}
-  for path in sorted(folder.rglob("*")):
-    if path.is_file() and path.name != _CHECKSUMS:
-      crc32 = 0
-      with path.open("rb") as file:
-        while block := file.read(1 << 20):
-          crc32 = zlib.crc32(block, crc32)
-      found[path.relative_to(folder).as_posix()] = crc32
+  for name in names:
+    crc32 = 0
+    with (folder / name).open("rb") as file:
+      while block := file.read(1 << 20):
+        crc32 = zlib.crc32(block, crc32)
+    found[name] = crc32
   return found
+
+
+def _verify(folder: pathlib.Path) -> None:
+  """Raises ValueError or OSError unless the files of a checkpoint are those that were written."""
+  listed = json_files.read(folder / _CHECKSUMS)
+  if not isinstance(listed, dict):
+    raise ValueError(f"{_CHECKSUMS} is no table of files")
+  found = _files(folder)
+  for name in sorted(listed.keys() | found):
+    # What file managers and network file systems leave behind begins with a dot.
+    if name not in listed and not any(part.startswith(".") for part in name.split("/")):
+      raise ValueError(f"{name} is not in {_CHECKSUMS}")
+    if name in listed and (name not in found or not (folder / name).is_file()):
+      raise ValueError(f"{name} is missing")
+  for name, crc32 in _checksums(folder, sorted(listed)).items():
+    if crc32 != listed[name]:
+      raise ValueError(f"{name} is altered")
+
+
+def _check_kinds(info: Plain) -> None:
+  """Raises ValueError unless the entries of a JSON item are of the kinds that `write_step` writes."""
+  kinds = {"experiment": str, "step": int, "state": dict, "meta": dict, "arrays": list}
+  wrong = [name for name, kind in kinds.items() if not isinstance(info.get(name), kind)]
+  if wrong or info["state"].get("global_step", info["step"]) != info["step"]:
+    raise ValueError(f"its {wrong[0] if wrong else 'step'} is not what a checkpoint holds")
+  if not all(isinstance(name, str) for path in array_table(info) for name in path):
+    raise ValueError("its arrays are not what a checkpoint holds")
 
 
 def _is_not_orbax_chatter(record: logging.LogRecord) -> bool:

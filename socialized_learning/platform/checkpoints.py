@@ -74,6 +74,7 @@ class OrbaxCheckpointer:
     self._check_meta = check_meta
     self._states: dict[str, config_dict.ConfigDict] = {}
     self._cleaned: set[str] = set()
+    self._known: set[pathlib.Path] = set()  # Checkpoints that were saved here, or restored.
 
   def get_experiment_state(self, ckpt_series: str) -> config_dict.ConfigDict:
     """The live state of a series, to be filled in by the caller."""
@@ -96,14 +97,16 @@ class OrbaxCheckpointer:
     """Saves the state as step `global_step`; does nothing if that step is on disk already.
 
     Raises:
-      UserError: the disk is full or not writable.
+      UserError: the disk is full or not writable, or something else lies in the step's place.
     """
     if not self._is_primary:
       return
     state = self.get_experiment_state(ckpt_series)
     series = fmt.series_dir(self._directory, ckpt_series)
     folder = series / str(int(state.global_step))
-    if folder.exists():
+    if os.path.lexists(folder):
+      if folder not in self._known:
+        fmt.read_info(folder)  # Raises unless it is a checkpoint of this step.
       return
     if ckpt_series not in self._cleaned:
       fmt.remove_leftovers(series)
@@ -117,6 +120,7 @@ class OrbaxCheckpointer:
         "step": int(state.global_step),
         "state": {k: _scalar(k, v) for k, v in state.items() if k not in (_MODULE, _RNG)},
         "meta": dict(self._meta_fn())})
+    self._known.add(folder)
     self._delete_old(ckpt_series, folder)
 
   def restore(self, ckpt_series: str) -> None:
@@ -159,7 +163,9 @@ class OrbaxCheckpointer:
         info = fmt.read_info(folder)
         _check_origin(folder, info, self._name_of(state.experiment_module), state)
         _check_structure(folder, info, slots)
-        return info, fmt.read_arrays(folder, info)
+        arrays = fmt.read_arrays(folder, info)
+        self._known.add(folder)
+        return info, arrays
       except UserError:
         # The process that writes has put a newer one in its place while it was being read.
         if folder.exists():
@@ -205,7 +211,14 @@ def read_info(run_dir: str | os.PathLike[str], series: str = "latest", step: int
   Raises:
     UserError: there is no such checkpoint, or it is damaged.
   """
-  return _public(fmt.read_info(_find(run_dir, series, step)))
+  while True:
+    folder = _find(run_dir, series, step)
+    try:
+      return _public(fmt.read_info(folder))
+    except UserError:
+      # The process that trains may have put a newer one in its place.
+      if step is not None or folder.exists():
+        raise
 
 
 def _public(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,9 @@ Everything else that is raised is a bug and shows its traceback.
 """
 
 from collections.abc import Sequence
+from typing import Any
+
+_MAX_SHOWN = 80  # Characters of a value in a message.
 
 
 class UserError(Exception):
@@ -43,3 +46,9 @@ class NonFiniteError(Exception):
         "checkpoints of earlier steps are good and kept (a smaller learning rate may help)")
     self.step = step
     self.metric = metric
+
+
+def shown(value: Any) -> str:
+  """A value that was read from disk as a message can show it: on one line, and shortened."""
+  text = "".join(c if c.isprintable() else " " for c in str(value))
+  return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN - 3] + "..."

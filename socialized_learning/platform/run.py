@@ -17,9 +17,11 @@ from socialized_learning.platform import begin
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import interrupts
 from socialized_learning.platform import jaxline_shim
+from socialized_learning.platform import numerics
 from socialized_learning.platform import progress
 from socialized_learning.platform import run_folder
 from socialized_learning.platform import startup
+from socialized_learning.platform import stored_config
 from socialized_learning.platform import validation
 from socialized_learning.platform import writers
 from socialized_learning.platform.errors import UserError
@@ -95,6 +97,8 @@ class Run:
     if self._is_chief:
       resumed = f" (resumed at step {self._resumed_from})" if self._resumed_from else ""
       print(f"run: {self._shown}{resumed}", flush=True)
+      if changed := numerics.changed_software(self._saved_meta().get("software")):
+        print(f"note: the checkpoint was made with {changed}", flush=True)
     checkpointer = self._checkpointer("train")
     self._train(checkpointer, in_thread=in_thread)
     state = checkpointer.get_experiment_state("latest")
@@ -140,6 +144,7 @@ class Run:
     bar = progress.Progress(config.training_steps) if self._is_chief else None
     writer = writers.RunWriter(self._folder, resume_step=self._resumed_from or 0, progress=bar,
                                tensorboard=self._is_chief)
+    self._writer = writer
     checkpointer.get_experiment_state("latest").unlogged = None  # Restored with a checkpoint.
     # Jaxline would write after saving: a kill in between would lose that line.
     actions, evaluator = (self._logging(config, writer),), None
@@ -172,22 +177,27 @@ class Run:
         self._folder.path, mode=mode, max_to_keep=self._config.max_checkpoints_to_keep,
         experiment_name=self._config.experiment,
         meta_fn=lambda: self._meta(checkpointer, mode),
-        check_meta=lambda meta: self._check_data(checkpointer, meta), **kwargs)
+        check_meta=lambda meta: self._accept(checkpointer, meta, mode), **kwargs)
     return checkpointer
 
   def _meta(self, checkpointer: checkpoints.OrbaxCheckpointer, mode: str) -> dict[str, Any]:
     """What a checkpoint says beside the state."""
     experiment = checkpointer.get_experiment_state("latest").experiment_module
-    timing = self._timing(experiment) if mode == "train" else {}
-    return timing | {_FINGERPRINT: experiment.data_fingerprint}
+    progress_ = self._timing(experiment) | {"metrics": self._writer.state()} if mode == "train" else {}
+    return progress_ | {
+        _FINGERPRINT: experiment.data_fingerprint, "settings": numerics.settings(),
+        "software": numerics.software(),
+        "config": stored_config.pack(run_folder.to_json(self._config))}
 
-  def _check_data(self, checkpointer: checkpoints.OrbaxCheckpointer, meta: dict[str, Any]) -> None:
-    """Raises UserError if a checkpoint was made of other data than this run has."""
+  def _accept(self, checkpointer: checkpoints.OrbaxCheckpointer, meta: dict[str, Any], mode: str) -> None:
+    """Takes a checkpoint for this run's; raises UserError if it was made of other data than this run has."""
     experiment = checkpointer.get_experiment_state("latest").experiment_module
     if meta.get(_FINGERPRINT, experiment.data_fingerprint) != experiment.data_fingerprint:
       raise UserError(f"the run in {self._folder.path} was begun with other data of "
                       f"{self._config.data.name}, or in another order: name those in "
                       "--config.data.dir, or use a new --workdir")
+    if mode == "train" and self._is_chief:
+      self._folder.write_config(self._config)
 
   def _jaxline_config(self, **changes) -> config_dict.ConfigDict:
     """The configuration as Jaxline reads it: the experiment gets all of it."""
@@ -198,15 +208,18 @@ class Run:
   def _best_so_far(self) -> float | None:
     if checkpoints.latest_step(self._folder.path, "best") is None:
       return None
-    return checkpoints.read_info(self._folder.path, "best")["state"]["best_eval_metric_value"]
+    value = checkpoints.read_info(self._folder.path, "best")["state"].get("best_eval_metric_value")
+    return value if isinstance(value, (int, float)) else None
+
+  def _saved_meta(self) -> dict[str, Any]:
+    """What the newest checkpoint says beside the state; nothing if there is none."""
+    is_there = checkpoints.latest_step(self._folder.path) is not None
+    return checkpoints.read_info(self._folder.path)["meta"] if is_there else {}
 
   def _timing_at_checkpoint(self) -> dict[str, Any]:
     """What `_timing` was when the newest checkpoint was saved."""
-    timing = {"wall_seconds": 0.0, "steps_per_second": None}
-    if checkpoints.latest_step(self._folder.path) is None:
-      return timing
-    meta = checkpoints.read_info(self._folder.path)["meta"]
-    return timing | {name: meta[name] for name in timing if name in meta}
+    meta, timing = self._saved_meta(), {"wall_seconds": 0.0, "steps_per_second": None}
+    return timing | {name: meta[name] for name in timing if isinstance(meta.get(name), (int, float))}
 
   def _timing(self, experiment: Any) -> dict[str, Any]:
     """Seconds of this run so far, over all its processes, and its latest speed."""

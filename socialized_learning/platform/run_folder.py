@@ -21,11 +21,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from socialized_learning.platform import json_files
+from socialized_learning.platform import stored_config
 from socialized_learning.platform.errors import FolderError
 from socialized_learning.platform.errors import UserError
 
-_ABSENT = "(absent)"
-_MAX_DIFFERENCES = 3  # How many differing keys an error names.
+_NOTHING: Mapping[str, Any] = {}
 
 
 class RunFolder:
@@ -92,6 +93,16 @@ class RunFolder:
       raise UserError(f"cannot write in run folder {path}: {error.strerror}") from error
     return folder
 
+  def check_kinds(self) -> None:
+    """Raises UserError if something lies where a file or folder of the run belongs, and is none."""
+    wrong = [(path, "file") for path in (self.config, self.metrics, self.summary, self.messages)
+             if path.exists() and not path.is_file()]
+    folders = (self.checkpoints, *(self.checkpoints / series for series in ("latest", "best")),
+               self.tensorboard)
+    wrong += [(path, "folder") for path in folders if path.exists() and not path.is_dir()]
+    for path, kind in wrong:
+      raise UserError(f"{path} is not a {kind}: move it away, or use a new --workdir")
+
   def lock(self) -> None:
     """Keeps other programs from training in this folder, until this one ends, however it does.
 
@@ -99,7 +110,9 @@ class RunFolder:
       UserError: another one is training here, or there can be no lock.
     """
     try:
-      self._lock = open(self.path / ".lock", "ab")
+      # Not waiting: the opening of a pipe would.
+      flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+      self._lock = open(os.open(self.path / ".lock", flags, 0o666), "ab")
     except OSError as error:
       raise UserError(f"cannot write {self.path / '.lock'}: {error.strerror}") from error
     try:
@@ -145,52 +158,48 @@ class RunFolder:
     """Reads DIR/name.
 
     Raises:
-      UserError: it is missing or not JSON.
+      UserError: it is missing, not a file, or not JSON.
     """
     path = self.path / name
     try:
-      return json.loads(path.read_text(encoding="utf-8"))
+      return json_files.read(path)
     except OSError as error:
       raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
       raise FolderError(f"{path} is not JSON ({error})", "restore it, or use a new --workdir") from error
 
-  def read_config(self) -> dict[str, Any]:
+  def read_config(self) -> stored_config.StoredConfig:
     """Reads config.json.
 
     Raises:
-      UserError: it is missing or damaged.
+      UserError: it is missing, damaged, or of a newer format.
     """
-    stored = self.read_json(self.config.name)
-    if not isinstance(stored, dict):
+    content = self.read_json(self.config.name)
+    if not isinstance(content, dict):
       raise FolderError(f"{self.config} does not hold a configuration",
                         "restore it, or use a new --workdir")
-    return stored
+    return stored_config.unpack(content, str(self.config))
 
-  def record_config(self, config: Mapping[str, Any],
-                    free_keys: Sequence[str] = (), *, write: bool = True) -> None:
-    """Writes config.json; on resume makes sure that it still describes this run, and updates it.
+  def check_config(self, config: Mapping[str, Any], free_keys: Sequence[str] = (),
+                   earlier: Mapping[str, Any] = _NOTHING) -> None:
+    """Makes sure that config.json, if there is one, describes a run of this configuration.
 
     Args:
       config: nested configuration (a dictionary or a ConfigDict).
       free_keys: dotted keys, or prefixes of them up to a dot, that a resumed run may change.
-      write: False only to compare, as all processes but one do.
+      earlier: dotted key -> what it stands for where an earlier version did not write it.
 
     Raises:
       UserError: another key changed, or config.json is damaged.
     """
+    if self.config.exists():
+      stored_config.check_same(self.read_config(), to_json(config), free_keys, earlier)
+
+  def write_config(self, config: Mapping[str, Any]) -> None:
+    """Writes config.json, unless it holds just this configuration already; `check_config` first."""
     new = to_json(config)
-    if not self.config.exists():
-      if write:
-        self.write_json(self.config.name, new)
-      return
-    stored = self.read_config()
-    changes = _differences(_flatten(stored), _flatten(new))
-    fixed = {key: values for key, values in changes.items() if not _is_free(key, free_keys)}
-    if fixed:
-      raise UserError(_describe(fixed))
-    if changes and write:
-      self.write_json(self.config.name, new)
+    if not self.config.exists() or self.read_config().values != new:
+      self.write_json(self.config.name, stored_config.pack(new))
 
 
 def to_json(obj: Any) -> Any:
@@ -222,31 +231,3 @@ def to_json(obj: Any) -> Any:
 def json_line(row: Any) -> str:
   """One line of strict JSON with its line feed."""
   return json.dumps(to_json(row), allow_nan=False) + "\n"
-
-
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  flat = {}
-  for key, value in config.items():
-    if isinstance(value, dict) and value:
-      flat.update(_flatten(value, f"{prefix}{key}."))
-    else:
-      flat[prefix + key] = value
-  return flat
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-  """Keys whose values differ, in the new configuration's order."""
-  keys = list(new) + [key for key in old if key not in new]
-  pairs = {key: (old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in keys}
-  return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _is_free(key: str, free_keys: Sequence[str]) -> bool:
-  return any(key == free or key.startswith(free + ".") for free in free_keys)
-
-
-def _describe(changes: Mapping[str, tuple[Any, Any]]) -> str:
-  shown = list(changes.items())[:_MAX_DIFFERENCES]
-  text = "; ".join(f"{key}={old}, now {new}" for key, (old, new) in shown)
-  more = f"; and {len(changes) - len(shown)} more" if len(changes) > len(shown) else ""
-  return f"this run was made with {text}{more}: use the same configuration, or a new --workdir"

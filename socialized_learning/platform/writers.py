@@ -4,21 +4,23 @@ One line of metrics.jsonl holds what one split gave at one step,
 `{"step": 200, "split": "valid", "accuracy": 0.42}`. A resumed run first drops the lines after the
 step it resumes from, so its file becomes that of a run that was never interrupted (but for timing
 entries such as `steps_per_sec`). A line that is there already, as of an evaluation made again, is not
-written a second time.
+written a second time. A checkpoint keeps the length and CRC-32 that the file had when it was saved.
 """
 
 from collections.abc import Mapping
 import errno
-import json
+import io
 import math
 import os
 import threading
 from typing import Any
+import zlib
 
 import jax
 import numpy as np
 
 from socialized_learning.platform import events as events_lib
+from socialized_learning.platform import json_files
 from socialized_learning.platform import progress as progress_lib
 from socialized_learning.platform import run_folder
 from socialized_learning.platform.errors import UserError
@@ -36,7 +38,7 @@ class RunWriter:
   def __init__(self, folder: run_folder.RunFolder, *, default_split: str = "train",
                resume_step: int | None = None, tensorboard: bool = True,
                progress: progress_lib.Progress | None = None, process_index: int | None = None):
-    """Repairs metrics.jsonl and opens it.
+    """Reads metrics.jsonl; it is repaired and opened when the first line is written.
 
     Args:
       folder: where to write.
@@ -48,7 +50,7 @@ class RunWriter:
       process_index: this process; all but process 0 write nothing. Default: ask JAX.
 
     Raises:
-      UserError: metrics.jsonl is damaged or cannot be written.
+      UserError: metrics.jsonl is damaged.
     """
     self._folder = folder
     self._default_split = default_split
@@ -57,14 +59,12 @@ class RunWriter:
     self._tensorboard: dict[str, events_lib.EventFile] | None = {} if tensorboard else None  # By split.
     self._lock = threading.Lock()
     self._is_primary = (jax.process_index() if process_index is None else process_index) == 0
+    self._file: Any = None
+    self._lines: set[bytes] = set()
+    self._saved = {"bytes": 0, "crc32": 0}  # How much of the file `state` has looked at.
     if not self._is_primary:
       return
-    self._lines = set(_repair(folder, resume_step))
-    try:
-      # One `write` call per line in append mode: lines of two processes cannot mix.
-      self._file = open(folder.metrics, "ab", buffering=0)
-    except OSError as error:
-      raise UserError(f"cannot write {folder.metrics}: {error.strerror}") from error
+    _complete_lines(folder.metrics)
 
   def write_scalars(self, global_step: int, scalars: Mapping[str, Any]) -> None:
     """Writes the metrics of a step at once, one line per split."""
@@ -90,6 +90,17 @@ class RunWriter:
     """A view of this writer with another default split, for `jaxline.train.evaluate`."""
     return SplitWriter(self, split)
 
+  def state(self) -> dict[str, int]:
+    """Length in `bytes` and `crc32` of metrics.jsonl as it is now; see `check_metrics`."""
+    with self._lock:
+      self._open()
+      with open(self._folder.metrics, "rb") as file:
+        file.seek(self._saved["bytes"])
+        while block := file.read(1 << 20):
+          self._saved = {"bytes": self._saved["bytes"] + len(block),
+                         "crc32": zlib.crc32(block, self._saved["crc32"])}
+      return dict(self._saved)
+
   def flush(self) -> None:
     """Writes out TensorBoard events (lines are on disk already)."""
     with self._lock:
@@ -99,7 +110,7 @@ class RunWriter:
   def close(self) -> None:
     """Closes the files and ends the progress display."""
     with self._lock:
-      if self._is_primary:
+      if self._file is not None:
         self._file.close()
       for events in (self._tensorboard or {}).values():
         events.close()
@@ -107,6 +118,7 @@ class RunWriter:
         self._progress.close()
 
   def _write_line(self, row: Mapping[str, Any]) -> None:
+    self._open()
     line = run_folder.json_line(row).encode()
     if line in self._lines:
       return
@@ -118,6 +130,21 @@ class RunWriter:
         self._file.truncate(end)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
       os.fsync(self._file.fileno())  # No checkpoint may outlive the lines before it.
+    except OSError as error:
+      raise UserError(f"cannot write {self._folder.metrics}: {error.strerror}") from error
+
+  def _open(self) -> None:
+    """Drops what does not belong to this run, and opens the file, once.
+
+    Not before there is something to write: a run that is refused when its checkpoint is read leaves
+    the file as it was.
+    """
+    if self._file is not None:
+      return
+    self._lines.update(_repair(self._folder, self._resume_step))
+    try:
+      # One `write` call per line in append mode: lines of two processes cannot mix.
+      self._file = open(self._folder.metrics, "ab", buffering=0)
     except OSError as error:
       raise UserError(f"cannot write {self._folder.metrics}: {error.strerror}") from error
 
@@ -163,6 +190,30 @@ def read_metrics(folder: run_folder.RunFolder) -> list[dict[str, Any]]:
   return [row for _, row in _complete_lines(folder.metrics)[0]]
 
 
+def check_metrics(folder: run_folder.RunFolder, state: Any, step: int) -> None:
+  """Makes sure that metrics.jsonl begins with what it held when a checkpoint was saved.
+
+  Args:
+    folder: of the run.
+    state: what `RunWriter.state` said then; None if the checkpoint does not tell.
+    step: of the checkpoint.
+
+  Raises:
+    UserError: lines were lost or changed.
+  """
+  if not isinstance(state, dict) or not isinstance(state.get("bytes"), int):
+    return
+  try:
+    held = json_files.read_bytes(folder.metrics)[:state["bytes"]]
+  except FileNotFoundError:
+    held = b""
+  except (OSError, ValueError) as error:
+    raise _unreadable(folder.metrics, error) from error
+  if {"bytes": len(held), "crc32": zlib.crc32(held)} != state:
+    raise UserError(f"{folder.metrics} has lost or changed lines that it held when the checkpoint of step "
+                    f"{step} was saved: restore that file, or use a new --workdir")
+
+
 def _by_split(scalars: Mapping[str, Any], default_split: str) -> dict[str, dict[str, Any]]:
   splits: dict[str, dict[str, Any]] = {}
   for key, value in scalars.items():
@@ -192,16 +243,15 @@ def _complete_lines(path: str | os.PathLike[str]
                    ) -> tuple[list[tuple[bytes, dict[str, Any]]], bool]:
   """(line with line feed, row) of all lines but a half-written last one, and whether there is one."""
   try:
-    with open(path, "rb") as file:
-      lines = file.readlines()
+    lines = io.BytesIO(json_files.read_bytes(path)).readlines()
   except FileNotFoundError:
     return [], False
-  except OSError as error:
-    raise UserError(f"cannot read {path}: {error.strerror}") from error
+  except (OSError, ValueError) as error:
+    raise _unreadable(path, error) from error
   complete = []
   for number, line in enumerate(lines, start=1):
     try:
-      row = json.loads(line)
+      row = json_files.parse(line)
       if not (isinstance(row["step"], int) and isinstance(row["split"], str)):
         raise TypeError("not a step of a split")
     except (ValueError, KeyError, TypeError) as error:
@@ -211,3 +261,7 @@ def _complete_lines(path: str | os.PathLike[str]
                       "a new --workdir") from error
     complete.append((line.rstrip(b"\n") + b"\n", row))
   return complete, bool(lines) and not lines[-1].endswith(b"\n")
+
+
+def _unreadable(path: str | os.PathLike[str], error: OSError | ValueError) -> UserError:
+  return UserError(f"cannot read {path}: {getattr(error, 'strerror', error)}")

@@ -2,7 +2,10 @@
 
 import collections
 import json
+import os
+import pathlib
 import shutil
+import zlib
 
 import jax
 import jax.numpy as jnp
@@ -229,6 +232,92 @@ def test_damage_is_found_in_every_file(tmp_path):
   path.unlink()
   with pytest.raises(UserError, match="no older one is left, use a new --workdir"):
     checkpoints.read_checkpoint(tmp_path)
+
+
+def _refused(directory, message):
+  """The newest checkpoint is neither restored nor read, for this reason."""
+  for read in (held(directory, {"w": np.zeros(2)}).restore, lambda _: checkpoints.read_info(directory)):
+    with pytest.raises(UserError, match=message) as caught:
+      read("latest")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("checksums, message", [
+    ("{}", "is damaged .*is not in checksums.json"), ("[]", "checksums.json is no table"),
+    (100_000 * "[", "nested too deeply"), ('{"nowhere": 1}', "damaged"), ("", "damaged")])
+def test_checksums_must_name_every_file(tmp_path, checksums, message):
+  held(tmp_path, {"w": np.ones(2)}, 4).save("latest")
+  (tmp_path / "checkpoints/latest/4/checksums.json").write_text(checksums)
+  _refused(tmp_path, message)
+
+
+def test_files_that_were_not_saved(tmp_path):
+  held(tmp_path, {"w": np.ones(2)}, 4).save("latest")
+  folder = tmp_path / "checkpoints/latest/4"
+  (folder / ".nfs0001").touch()
+  (folder / "arrays/._d").touch()  # Of the system, not of anybody's data.
+  held(tmp_path, {"w": np.zeros(2)}).restore("latest")
+  (folder / "arrays/d/more").touch()
+  _refused(tmp_path, "is damaged .arrays/d/more is not in checksums.json")
+  (folder / "arrays/d/more").unlink()
+  os.mkfifo(folder / "arrays/pipe")
+  _refused(tmp_path, "is damaged .arrays/pipe is not in checksums.json")
+  (folder / "arrays/pipe").unlink()
+  (folder / "info/metadata").unlink()
+  os.mkfifo(folder / "info/metadata")
+  _refused(tmp_path, "is damaged .info/metadata is missing")
+
+
+def test_a_renamed_step_is_not_resumed(tmp_path):
+  held(tmp_path, {"w": np.ones(2)}, 4).save("latest")
+  series = tmp_path / "checkpoints/latest"
+  os.rename(series / "4", series / "8")
+  _refused(tmp_path, "latest/8 holds step 4, not 8: give the folder the name of its step")
+  os.rename(series / "8", series / "08")  # No name of a step.
+  assert checkpoints.latest_step(tmp_path) is None
+
+
+def test_a_stray_folder_is_no_step(tmp_path):
+  held(tmp_path, {"w": np.ones(2)}, 4).save("latest")
+  stray = tmp_path / "checkpoints/latest/99999"
+  stray.mkdir()
+  _refused(tmp_path, r"latest/99999 is damaged \(checksums.json: No such file or directory\): "
+           "delete that folder to go on from step 4")
+
+
+@pytest.mark.parametrize("make", [pathlib.Path.mkdir, pathlib.Path.touch])
+def test_nothing_is_saved_over_something_else(tmp_path, make):
+  checkpointer = held(tmp_path, {"w": np.ones(2)}, 4)
+  checkpointer.save("latest")
+  make(tmp_path / "checkpoints/latest/5")
+  checkpointer.get_experiment_state("latest").global_step = 5
+  with pytest.raises(UserError, match="latest/5 is damaged"):
+    checkpointer.save("latest")
+
+
+def _rewrite_info(directory, change):
+  """Changes the JSON item of checkpoint 4 and makes its checksum fit."""
+  folder = directory / "checkpoints/latest/4"
+  text = change(json.loads((folder / "info/metadata").read_text()))
+  (folder / "info/metadata").write_text(text)
+  sums = json.loads((folder / "checksums.json").read_text())
+  sums["info/metadata"] = zlib.crc32(text.encode())
+  (folder / "checksums.json").write_text(json.dumps(sums))
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda info: 100_000 * "[", "nested too deeply"), (lambda info: "[]", "damaged"),
+    (lambda info: json.dumps(info | {"step": "4"}), "its step is not what a checkpoint holds"),
+    (lambda info: json.dumps(info | {"state": {"global_step": 7}}), "its step is not what"),
+    (lambda info: json.dumps(info | {"meta": []}), "its meta is not what"),
+    (lambda info: json.dumps(info | {"arrays": [{"path": [1], "shape": [], "dtype": "x"}]}),
+     "its arrays are not what"),
+    (lambda info: json.dumps(info | {"arrays": [3]}), "damaged"),
+    (lambda info: json.dumps(info | {"format": "1\n2"}), "has format 1 2, this program reads 1")])
+def test_an_item_of_other_kinds(tmp_path, change, message):
+  held(tmp_path, {"w": np.ones(2)}, 4).save("latest")
+  _rewrite_info(tmp_path, change)
+  _refused(tmp_path, message)
 
 
 def test_damage_says_nothing_else(tmp_path, capfd):

@@ -10,6 +10,7 @@ from ml_collections import config_dict
 import numpy as np
 import pytest
 
+import socialized_learning
 from socialized_learning.platform.errors import UserError
 from socialized_learning.platform.run_folder import RunFolder
 from socialized_learning.platform.run_folder import to_json
@@ -125,47 +126,91 @@ _CONFIG = {"batch_size": 256, "training_steps": 100, "game": {"loss": "nll", "si
            "intervals": {"log": 10, "save": 20}, "lr": 1e-3, "empty": {}, "nan": float("nan")}
 
 
-def test_config_is_recorded_once(tmp_path):
+@pytest.fixture(name="begun")
+def _begun(tmp_path):
+  """A run folder that holds the configuration."""
   folder = RunFolder.open(tmp_path)
-  folder.record_config(config_dict.ConfigDict(_CONFIG))
-  before = folder.config.stat().st_mtime_ns
-  folder.record_config(_CONFIG)
-  assert folder.config.stat().st_mtime_ns == before
-  assert folder.read_json("config.json")["game"] == {"loss": "nll", "sizes": [1, 2]}
+  folder.check_config(_CONFIG)
+  folder.write_config(_CONFIG)
+  return folder
 
 
-def test_free_keys_may_change(tmp_path):
-  folder = RunFolder.open(tmp_path)
-  folder.record_config(_CONFIG)
+def test_config_is_recorded_once(begun):
+  before = begun.config.stat().st_mtime_ns
+  begun.check_config(config_dict.ConfigDict(_CONFIG))
+  begun.write_config(config_dict.ConfigDict(_CONFIG))
+  assert begun.config.stat().st_mtime_ns == before
+  content = begun.read_json("config.json")
+  assert content["game"] == {"loss": "nll", "sizes": [1, 2]}
+  assert (content["format"], content["version"]) == (2, socialized_learning.__version__)
+
+
+def test_free_keys_may_change(begun):
   new = dict(_CONFIG, training_steps=200, intervals={"log": 10, "save": 50})
-  free = ["training_steps", "intervals"]
-  folder.record_config(new, free, write=False)
-  assert folder.read_json("config.json")["training_steps"] == 100
-  folder.record_config(new, free)
-  stored = folder.read_json("config.json")
+  begun.check_config(new, ["training_steps", "intervals"])
+  assert begun.read_json("config.json")["training_steps"] == 100
+  begun.write_config(new)
+  stored = begun.read_config().values
   assert (stored["training_steps"], stored["intervals"]["save"]) == (200, 50)
 
 
-def test_other_keys_may_not(tmp_path):
-  folder = RunFolder.open(tmp_path)
-  folder.record_config(_CONFIG)
+def test_other_keys_may_not(begun):
   new = dict(_CONFIG, batch_size=128, training_steps=1)
   with pytest.raises(UserError, match="^this run was made with batch_size=256, now 128: use the "
                      "same configuration, or a new --workdir$"):
-    folder.record_config(new, ["training_steps", "batch"])
+    begun.check_config(new, ["training_steps", "batch"])
   many = dict(_CONFIG, batch_size=1, lr=0, game={"sizes": [1], "new": 2})
   with pytest.raises(UserError, match=r"batch_size=256, now 1; .*=.*; .*; and 2 more"):
-    folder.record_config(many)
+    begun.check_config(many)
   with pytest.raises(UserError, match=r"game.loss=nll, now \(absent\)"):
-    folder.record_config(dict(_CONFIG, game={"sizes": [1, 2]}))
-  assert folder.read_json("config.json")["training_steps"] == 100
+    begun.check_config(dict(_CONFIG, game={"sizes": [1, 2]}))
 
 
-@pytest.mark.parametrize("text, message", [
-    ("{", "is not JSON .*: restore it, or use a new --workdir"),
-    ("[]", "does not hold a configuration"), ("\xff", "is not JSON")])
-def test_damaged_config(tmp_path, text, message):
+def _pipe(path):
+  os.mkfifo(path)
+
+
+_WRONG_CONFIGS = {
+    "half": (lambda path: path.write_text("{"), "is not JSON .*: restore it, or use a new --workdir"),
+    "list": (lambda path: path.write_text("[]"), "does not hold a configuration"),
+    "latin": (lambda path: path.write_bytes(b"\xff"), "is not JSON"),
+    "deep": (lambda path: path.write_text(100_000 * "["), "is not JSON .*nested too deeply"),
+    "deep but whole": (lambda path: path.write_text('{"a": ' + 500 * "[" + 500 * "]" + "}"),
+                       "nested too deeply"),
+    "number": (lambda path: path.write_text("1" * 5000), "is not JSON"),
+    "huge": (lambda path: (path.touch(), os.truncate(path, 1 << 40)), "more than the"),
+    "pipe": (_pipe, "Not a regular file"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), "Not a regular file"),
+    "folder": (pathlib.Path.mkdir, "Is a directory"),
+    "format": (lambda path: path.write_text('{"format": 3, "version": "7.1"}'),
+               "has format 3, this program reads up to 2: use version 7.1"),
+    "strange format": (lambda path: path.write_text('{"format": [], "lr": 1}'), r"has format \[\]"),
+    "two lines": (lambda path: path.write_text(json.dumps(dict(_CONFIG, lr="a\nb" + 200 * "c"))),
+                  r"lr=a bc+\.\.\., now 0.001"),
+}
+
+
+@pytest.mark.parametrize("name", _WRONG_CONFIGS)
+def test_damaged_config(tmp_path, name):
+  put, message = _WRONG_CONFIGS[name]
   folder = RunFolder.open(tmp_path)
-  folder.config.write_bytes(text.encode("latin-1"))
-  with pytest.raises(UserError, match=message):
-    folder.record_config(_CONFIG)
+  put(folder.config)
+  with pytest.raises(UserError, match=message) as caught:
+    folder.check_config(_CONFIG, ["nan"])
+  assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "summary.json", "messages.jsonl", "checkpoints/best"])
+def test_something_in_a_files_place(tmp_path, name):
+  folder = RunFolder.open(tmp_path)
+  folder.check_kinds()
+  (tmp_path / name).parent.mkdir(exist_ok=True)
+  os.mkfifo(tmp_path / name)
+  with pytest.raises(UserError, match=f"{name} is not a .*: move it away"):
+    folder.check_kinds()
+
+
+def test_a_lock_that_is_a_pipe_is_not_waited_for(tmp_path):
+  os.mkfifo(tmp_path / ".lock")
+  with pytest.raises(UserError, match="cannot write .*.lock"):
+    RunFolder.open(tmp_path).lock()

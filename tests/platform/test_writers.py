@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from socialized_learning.platform import progress
 from socialized_learning.platform.errors import UserError
 from socialized_learning.platform.run_folder import RunFolder
+from socialized_learning.platform.writers import check_metrics
 from socialized_learning.platform.writers import read_metrics
 from socialized_learning.platform.writers import RunWriter
 
@@ -25,6 +27,7 @@ def _folder(tmp_path):
 
 def _write(folder, steps, **kwargs):
   writer = RunWriter(folder, tensorboard=False, **kwargs)
+  writer.state()  # Opens the file.
   for step in steps:
     writer.write_scalars(step, {"loss": 1 / step, "valid/loss": 2 / step})
   writer.close()
@@ -83,6 +86,47 @@ def test_torn_last_line(folder):
   folder.metrics.write_bytes(b"{}\n" + complete)
   with pytest.raises(UserError, match="metrics.jsonl, line 1, is not a line of metrics"):
     RunWriter(folder)
+
+
+def test_a_run_that_is_refused_leaves_the_lines_as_they_were(folder):
+  _write(folder, [1, 2, 3])
+  before = folder.metrics.read_bytes() + b'{"torn'
+  folder.metrics.write_bytes(before)
+  RunWriter(folder, resume_step=1).close()
+  assert folder.metrics.read_bytes() == before and not folder.tensorboard.exists()
+
+
+def test_lines_that_a_checkpoint_was_saved_after(folder):
+  writer = RunWriter(folder, tensorboard=False)
+  states = {}
+  for step in range(3):  # The first is saved before there is a line.
+    states[step] = writer.state()
+    writer.write_scalars(step + 1, {"loss": 1.0})
+  writer.close()
+  assert states[0] == {"bytes": 0, "crc32": 0}
+  resumed = RunWriter(folder, tensorboard=False, resume_step=2)
+  assert resumed.state() == states[2]  # Line 3 is dropped first.
+  resumed.close()
+  lines = folder.metrics.read_bytes().splitlines(keepends=True)
+  for held in (lines, lines + [b'{"step": 2, "split": "test"}\n'], lines + [b'{"torn']):
+    folder.metrics.write_bytes(b"".join(held))
+    check_metrics(folder, states[2], 2)
+  check_metrics(folder, None, 2)  # Of a version that kept no state.
+  for held in (lines[:1], lines[1:], lines[::-1], [], [lines[0], lines[1].replace(b"1.0", b"9.0")]):
+    folder.metrics.write_bytes(b"".join(held))
+    check_metrics(folder, states[0], 0)
+    with pytest.raises(UserError, match="metrics.jsonl has lost or changed lines .* of step 2 was saved"):
+      check_metrics(folder, states[2], 2)
+  folder.metrics.unlink()
+  with pytest.raises(UserError, match="lost or changed lines"):
+    check_metrics(folder, states[2], 2)
+
+
+def test_a_pipe_is_not_waited_for(folder):
+  os.mkfifo(folder.metrics)
+  for read in (RunWriter, read_metrics, lambda f: check_metrics(f, {"bytes": 1, "crc32": 0}, 1)):
+    with pytest.raises(UserError, match="cannot read .*metrics.jsonl: Not a regular file"):
+      read(folder)
 
 
 def test_unwritable(folder):
@@ -198,7 +242,7 @@ def test_events_that_cannot_be_written(folder):
   writer.close()
 
 
-@pytest.mark.parametrize("line", ['{"step": "x"}', '{"loss": 1}', "[1]"])
+@pytest.mark.parametrize("line", ['{"step": "x"}', '{"loss": 1}', "[1]", 100_000 * "["])
 def test_lines_that_are_none_of_metrics(folder, line):
   folder.metrics.write_text(f'{line}\n{{"step": 2, "split": "train"}}\n')
   with pytest.raises(UserError, match="line 1, is not a line of metrics"):
