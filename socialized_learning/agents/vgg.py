@@ -104,6 +104,13 @@ class _Head(hk.Module):
     return self._last(x)
 
 
+def shapes(vgg: Vgg, images: jax.ShapeDtypeStruct) -> VggNet:
+  """The shapes of a whole network's arrays; nothing is computed. `images` is [1, H, W, C]."""
+  key = jax.random.PRNGKey(0)
+  return jax.eval_shape(lambda: VggNet(
+      vgg.init_backbone(key, jnp.zeros(images.shape, images.dtype)), vgg.init_head(key)))
+
+
 def make_vgg(layout: str, num_outputs: int, *, width_divisor: int = 1, hidden_size: int = 1024,
              dropout_rate: float = 0.5, axis_name: str | None = None) -> Vgg:
   """Builds a VGG for images of any size.

@@ -64,10 +64,13 @@ def get_config(sweep: str = "mnist5k") -> config_dict.ConfigDict:
       enabled=True,  # Grown agents learn from stored features of the frozen backbone.
       num_views=1,  # Of each image, the first without augmentation.
       teachers=False)  # Whether teachers speak of the images without augmentation, once.
-  config.baselines = True  # Also train what the society is compared with.
+  config.baselines = decided(bool)  # Also train what the society is compared with: where anything is trained.
   config.federated_steps = 20  # Of the federated agents between two averages.
-  # Folders of weights (tools.import_torch) of what is not to be trained, with commas between agents'.
+  # Folders of weights (tools.import_torch) of what is not to be trained, with commas between agents';
+  # `,B,,` is that of agent 1 alone, which evaluation.agent=1 makes of `B`.
   config.weights = config_dict.create(specialists="", student="", experts="")
+  # Whether to train what is not given: unless what evaluation.program and agent ask for is given.
+  config.train = decided(bool)
   config.training_steps = 0  # 0 for all stages.
   config.evaluation = config_dict.create(
       interval=0, checkpoint="latest",

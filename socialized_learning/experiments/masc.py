@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from ml_collections import config_dict
 import numpy as np
 
+from socialized_learning.agents import vgg
 from socialized_learning.configs import masc_config
 from socialized_learning.experiments import base
 from socialized_learning.experiments import masc_checks
@@ -45,12 +46,12 @@ class MascExperiment(base.FusedExperiment):
     self._design = masc_design.make(config, self._world, self._stages)
     keeps_best = config.selection == "validation"
     shown = _shown(self._world)
+    # A checkpoint holds the given networks itself: their folders may be gone by then.
+    given = masc_weights.load if mode == "train" else masc_weights.shapes
     self._state = self.initial_state(functools.partial(
         training.init, self._design, self._stages, images=shown, keeps_best=keeps_best,
-        has_elders=config.rounds > 1), init_rng)
-    if mode == "train":
-      self._state = devices.replicate(masc_weights.load(
-          config, self._design, devices.first(self._state), shown), axis_name=config.axis_name)
+        has_elders=any(stage.round for stage in self._stages)),
+                                     init_rng, given(config, self._design, shown))
     self._order = stages_lib.Order(
         self._world.owned, batch_size=config.batch_size, seed=config.random_seed,
         same_every_epoch=self._design.same_every_epoch)
@@ -67,15 +68,15 @@ class MascExperiment(base.FusedExperiment):
   @classmethod
   def resolve(cls, config: config_dict.ConfigDict, stored: Mapping[str, Any] | None
              ) -> config_dict.ConfigDict:
-    """Fills in what the fidelity says and how long it all takes; see the base class."""
-    given, config = config, masc_checks.resolved(config)
+    """Fills in what the fidelity says, and what is trained for how long; see the base class."""
+    given, config = config, masc_checks.resolved(config, stored)
     unread.check(unread.MASC, config, given=given, recipe=masc_config.get_config, stored=stored)
     world = masc_world.load(config)
     stages = masc_world.plan(config, world)
     config.training_steps = config.training_steps or (stages[-1].last if stages else 0)
     # A run that has been begun holds them itself.
     if stored is None or stored.get("weights") != config.weights.to_dict():
-      masc_weights.check_networks(config, masc_design.make(config, world, stages), _shown(world))
+      masc_weights.load(config, masc_design.make(config, world, stages), _shown(world))
     return config
 
   @classmethod
@@ -191,15 +192,13 @@ class MascExperiment(base.FusedExperiment):
     """What `summary.json` says about the society."""
     del folder
     count = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
-    parts, num = devices.first(self._state).parts, self._design.num_agents
-    specialists, student, experts = (parts[name] for name in ("specialists", "student", "experts"))
-    general = {name: student.params[name] for name in ("backbone", "head")}
+    narrow, wide = (vgg.shapes(network, _shown(self._world))
+                    for network in (self._design.narrow, self._design.wide))
     image = self._world.train.images[0].nbytes
     federated = [stage for stage in self._stages if stage.part == "federated"]
     sizes = exchange.Sizes(
-        num, sum(map(len, self._world.owned)), image, self._world.groups.shape[1],
-        count((specialists.params, specialists.stats)) // num, count((general, student.stats)),
-        count(experts.params) // num,
+        self._design.num_agents, sum(map(len, self._world.owned)), image,
+        self._world.groups.shape[1], count(narrow), count(wide), count(wide.head),
         sum(stage.num_steps // self._config.federated_steps for stage in federated))
     return masc_results.summary(self._config, self._world, self._stages, self.results, sizes)
 

@@ -1,6 +1,8 @@
 """What can be wrong with the configuration of a society, said before anything is built."""
 
+from collections.abc import Mapping
 import math
+from typing import Any
 
 from ml_collections import config_dict
 
@@ -8,7 +10,6 @@ from socialized_learning.agents import vgg
 from socialized_learning.data import sources
 from socialized_learning.experiments import checks
 from socialized_learning.experiments import masc_design
-from socialized_learning.experiments import masc_results
 from socialized_learning.experiments import masc_weights
 from socialized_learning.experiments import masc_world
 from socialized_learning.experiments.checks import require
@@ -31,8 +32,13 @@ _DECIDED = {name: name for name in (
         "num_epochs.experts": "num_epochs"}
 
 
-def resolved(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
-  """The configuration with what its fidelity decides.
+def resolved(config: config_dict.ConfigDict, stored: Mapping[str, Any] | None = None
+            ) -> config_dict.ConfigDict:
+  """The configuration with what its fidelity and the given weights decide.
+
+  Args:
+    config: as the user gave it.
+    stored: config.json of the run that is resumed or evaluated, None for a new run.
 
   Raises:
     UserError: a value that no run can have, whatever the data.
@@ -47,7 +53,7 @@ def resolved(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
     has_others = config.groups.num_agents > 1  # Else there is nothing to calibrate by.
     config.evaluation.gate = "margin" if config.fidelity == "clean" and has_others else "lse"
   _check_values(config)
-  return config
+  return masc_weights.resolved(config, stored)
 
 
 def _check_values(config: config_dict.ConfigDict) -> None:
@@ -61,14 +67,13 @@ def _check_values(config: config_dict.ConfigDict) -> None:
       "data.augmentation": augmentation.AUGMENTATIONS,
       "data.normalise": masc_design.NORMALISATIONS,
       "network.mapping": members.MAPPINGS,
-      "evaluation.program": ("all", *masc_results.PROGRAMS),
+      "evaluation.program": tuple(masc_weights.EXAMINED),
       "evaluation.checkpoint": ("latest",),
       "best_model_eval_metric": ("",),
   })
   if config.evaluation.agent != -1:
     groups.check_agent(config.evaluation.agent, config.groups.num_agents)
   checks.check_positive(config, ("temperature",))
-  masc_weights.check(config)
   # Refuses what its losses do not know.
   fidelity.make_losses(config.fidelity, anchor=config.anchor, temperature=config.temperature)
   checks.check_at_least_1(config, (
@@ -107,6 +112,7 @@ def check(config: config_dict.ConfigDict, world: masc_world.World) -> None:
   last = stages[-1].last if stages else 0
   if stages:  # Else there is nothing to train.
     checks.check_run(config)
+  masc_weights.check_complete(config, stages)
   require(config.training_steps <= last,
           f"training_steps={config.training_steps}: the stages have {last}, use 0 for all")
   constants = masc_design.NORMALISATIONS[config.data.normalise]
@@ -114,7 +120,7 @@ def check(config: config_dict.ConfigDict, world: masc_world.World) -> None:
   require(constants is None or len(constants[0]) == channels,
           f"data.normalise={config.data.normalise!r} is of three colours, and images of "
           f"{config.data.name} have {channels}: use none")
-  needs_held_out = {"selection='validation'": config.selection == "validation",
+  needs_held_out = {"selection='validation'": bool(stages) and config.selection == "validation",
                     "evaluation.gate='margin'": config.evaluation.gate == "margin"}
   held_out = world.owner(world.train.labels[world.held_out])
   for what, needs in needs_held_out.items():

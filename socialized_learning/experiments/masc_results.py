@@ -1,15 +1,18 @@
 """What a society knows in the end, by agent and by method, as `summary.json` has it.
 
-Shapes: `N` agents, `n` test images, `C` classes.
+Shapes: `N` agents, `M` of them whose network is there, `n` test images, `C` classes. What is unknown
+of an agent whose network is not there is NaN.
 """
 
 from collections.abc import Mapping
+import functools
 from typing import Any
 
 import jax
 from ml_collections import config_dict
 import numpy as np
 
+from socialized_learning.experiments import masc_weights
 from socialized_learning.experiments import masc_world
 from socialized_learning.metrics import society
 from socialized_learning.society import calibration
@@ -25,7 +28,7 @@ PROGRAMS = {"teacher": ("before", "expert", "expert_top5"),
 _WITH_STUDENT = {"specialists_gap": "specialists or student, by energy",
                  "specialists_probability_gap": "specialists or student, by both"}
 
-Said = Mapping[str, Mapping[str, np.ndarray]]  # split -> part -> logits [N, n, C] or [n, C]
+Said = Mapping[str, Mapping[str, np.ndarray]]  # split -> part -> logits [M, n, C] or [n, C]
 
 
 class _Examined:
@@ -48,9 +51,24 @@ class _Examined:
     right = _right(logits, self.labels, k)
     return society.group_accuracies(right, self.group, self.num_agents)
 
+  def agents(self, part: str) -> np.ndarray:
+    """The agents whose networks a part holds, [M]."""
+    return masc_weights.agents(self._config, part)
+
+  def spread(self, part: str, found: np.ndarray) -> np.ndarray:
+    """What was found of the agents of a part, [M, …] -> [N, …]."""
+    of_all = np.full((self.num_agents, *found.shape[1:]), np.nan)
+    of_all[self.agents(part)] = found
+    return of_all
+
+  def agents_matrix(self, part: str, logits: np.ndarray, k: int = 1) -> np.ndarray:
+    """The accuracy matrix of what the agents of a part answer: [M, n, C] -> [N, N]."""
+    return self.spread(part, self.matrix(logits, k))
+
   def gated(self, gate: str, student: str, experts: str) -> tuple[np.ndarray, np.ndarray]:
-    """Who answers [N, n] and what [N, n, C], agent by agent."""
-    margins = self.margins(student, experts) if gate == "margin" else np.zeros(self.num_agents)
+    """Who answers [M, n] and what [M, n, C], agent by agent."""
+    margins = (self.margins(student, experts) if gate == "margin"
+               else np.zeros(len(self.said[experts])))
     answers = [gates.pair(gate, self.said[student], expert, self.labels, margin=margin,
                           temperature=self._config.temperature)
                for expert, margin in zip(self.said[experts], margins)]
@@ -65,7 +83,7 @@ class _Examined:
                                         temperature=self._config.temperature).logits)
 
   def margins(self, student: str, experts: str) -> np.ndarray | None:
-    """What calibrates the margin gates on held-out images: [N]; None without those."""
+    """What calibrates the margin gates on held-out images: [M]; None without those."""
     if not self._valid or self.num_agents < 2:
       return None
     labels = self._world.train.labels[self._world.held_out]
@@ -73,7 +91,7 @@ class _Examined:
     return np.array([calibration.margin(
         np.asarray(gates.familiarity_gap(general, expert, self._config.temperature)),
         _right(expert, labels), _right(general, labels), self._world.owner(labels), agent)
-                     for agent, expert in enumerate(self._valid[experts])])
+                     for agent, expert in zip(self.agents(experts), self._valid[experts])])
 
 
 def results(config: config_dict.ConfigDict, world: masc_world.World, said: Said) -> dict[str, Any]:
@@ -84,7 +102,7 @@ def results(config: config_dict.ConfigDict, world: masc_world.World, said: Said)
   answers: dict[str, Any] = {}
   if found.has("specialists"):
     answers["before"] = _before(found)
-  if found.has("specialists", "student", "experts"):
+  if found.has("student", "experts"):
     answers["after"] = _after(found, config.evaluation.gate)
     answers["gates"] = _gates(found)
   answers["methods"] = _methods(found, config.evaluation.gate)
@@ -93,20 +111,25 @@ def results(config: config_dict.ConfigDict, world: masc_world.World, said: Said)
 
 def _before(found: _Examined) -> dict[str, Any]:
   logits = found.said["specialists"]
-  own = np.arange(found.num_agents)
-  return _agents(found, found.matrix(logits)) | {
-      "expert_top5": found.matrix(logits, 5)[own, own]}
+  matrix = functools.partial(found.agents_matrix, "specialists", logits)
+  return _agents(found, matrix()) | {"expert_top5": society.expert(matrix(5))}
 
 
 def _after(found: _Examined, gate: str) -> dict[str, Any]:
   """The agents as they answer: grown, through their gates."""
   model, logits = found.gated(gate, "student", "experts")
-  matrix, student = found.matrix(logits), found.matrix(found.said["student"])
-  before = found.matrix(found.said["specialists"])
+  of_agents = functools.partial(found.agents_matrix, "experts")
+  matrix, student = of_agents(logits), found.matrix(found.said["student"])
+  before = np.full_like(matrix, np.nan)
+  if found.has("specialists"):
+    before = found.agents_matrix("specialists", found.said["specialists"])
   summary = society.summarise(matrix, before, student, found.sizes)
-  oracle = found.matrix(found.gated("oracle", "student", "experts")[1])
+  oracle = of_agents(found.gated("oracle", "student", "experts")[1])
+  routing = society.routing(found.spread("experts", model) == gates.EXPERT, found.group)
+  is_there = np.isin(np.arange(found.num_agents), found.agents("experts"))
+  margins = found.margins("student", "experts")
   return _agents(found, matrix) | {
-      "global_top5": society.overall(found.matrix(logits, 5), found.sizes),
+      "global_top5": society.overall(of_agents(logits, 5), found.sizes),
       "student": student,
       "student_global": summary["student_global"],
       "retention": summary["retention"],
@@ -119,9 +142,9 @@ def _after(found: _Examined, gate: str) -> dict[str, Any]:
           "superior_share": summary["superior_share"]},
       "gate": {
           "name": gate,
-          **society.routing(model == gates.EXPERT, found.group),
+          **{name: np.where(is_there, share, np.nan) for name, share in routing.items()},
           "oracle": society.overall(oracle, found.sizes),
-          "margin": found.margins("student", "experts")},
+          "margin": None if margins is None else found.spread("experts", margins)},
   }
 
 
@@ -135,8 +158,13 @@ def _gates(found: _Examined) -> dict[str, Any]:
   """The same agents through every gate."""
   names = [gate for gate in gates.PAIR_GATES
            if gate != "margin" or found.margins("student", "experts") is not None]
-  return {gate: _method(found, found.matrix(found.gated(gate, "student", "experts")[1]))
-          for gate in names}
+  return {gate: _method(found, _answered(found, gate)) for gate in names}
+
+
+def _answered(found: _Examined, gate: str, student: str = "student", experts: str = "experts"
+             ) -> np.ndarray:
+  """The accuracy matrix of agents through a gate, [N, N]."""
+  return found.agents_matrix(experts, found.gated(gate, student, experts)[1])
 
 
 def _methods(found: _Examined, gate: str) -> dict[str, Any]:
@@ -144,8 +172,8 @@ def _methods(found: _Examined, gate: str) -> dict[str, Any]:
   everyone = lambda logits: np.tile(found.matrix(logits), (found.num_agents, 1))
   methods = {}
   if found.has("specialists"):
-    methods["isolated specialists"] = found.matrix(found.said["specialists"])
-    if found.num_agents > 1:
+    methods["isolated specialists"] = found.agents_matrix("specialists", found.said["specialists"])
+    if len(found.agents("specialists")) == found.num_agents > 1:
       methods["specialists, energy gate"] = everyone(found.of_specialists("specialists"))
       if found.has("student"):
         for gate_of_both, title in _WITH_STUDENT.items():
@@ -155,20 +183,22 @@ def _methods(found: _Examined, gate: str) -> dict[str, Any]:
   if found.has("joint"):
     methods["joint training"] = everyone(found.said["joint"])
   if found.has("joint_experts"):
-    methods["altruism only"] = found.matrix(found.gated(gate, "joint", "joint_experts")[1])
+    methods["altruism only"] = _answered(found, gate, "joint", "joint_experts")
   if found.has("student"):
     methods["collaboration only"] = everyone(found.said["student"])
   if found.has("experts"):
-    methods["MASC"] = found.matrix(found.gated(gate, "student", "experts")[1])
+    methods["MASC"] = _answered(found, gate)
   return {name: _method(found, matrix) for name, matrix in methods.items()}
 
 
 def _method(found: _Examined, matrix: np.ndarray) -> dict[str, Any]:
-  """One line of a table: means over the agents."""
+  """One line of a table: means over the agents that are there."""
+  there = ~np.isnan(matrix).all(axis=1)
+  mean = lambda of_agents: of_agents[there].mean()
   column = society.column_directionality(matrix)
-  return {"expert": society.expert(matrix).mean(), "general": society.general(matrix).mean(),
-          "average": society.average(matrix).mean(),
-          "global": society.overall(matrix, found.sizes).mean(), "column": column.mean(),
+  return {"expert": mean(society.expert(matrix)), "general": mean(society.general(matrix)),
+          "average": mean(society.average(matrix)),
+          "global": mean(society.overall(matrix, found.sizes)), "column": mean(column),
           "superior_share": society.superior_share(column)}
 
 
@@ -180,9 +210,9 @@ def _right(logits: np.ndarray, labels: np.ndarray, k: int = 1) -> np.ndarray:
 
 
 def scalars(found: Mapping[str, Any]) -> dict[str, float]:
-  """What metrics.jsonl says at the end: means over the agents."""
-  return {f"test/{when}_{name}": float(np.mean(found[when][name]))
-          for when in ("before", "after") if when in found
+  """What metrics.jsonl says at the end: means over the agents that are there."""
+  return {f"test/{when}_{name}": float(found["methods"][method][name])
+          for when, method in (("before", "isolated specialists"), ("after", "MASC")) if when in found
           for name in ("expert", "general", "average", "global")}
 
 
@@ -205,6 +235,7 @@ def summary(config: config_dict.ConfigDict, world: masc_world.World,
       "data": {"name": config.data.name, "kind": world.kind, "training_images":
                [len(images) for images in world.owned], "held_out": len(world.held_out),
                "test_images": len(world.test.labels)},
+      "given": sorted(masc_weights.given(config)),
       "fidelity": config.fidelity, "kd_mode": config.collaboration.kd_mode, "gate": config.evaluation.gate,
       "num_agents": len(world.groups), "classes": classes,
       "network": config.network.to_dict(),

@@ -116,7 +116,8 @@ def _of_each_class(labels: np.ndarray, num_classes: int, number: Callable[[int],
 def plan(config: config_dict.ConfigDict, world: World) -> tuple[stages_lib.Stage, ...]:
   """The stages of a run."""
   epochs = config.num_epochs
+  untrained = masc_weights.given(config) if config.train else masc_weights.PARTS
   return stages_lib.plan(
       [len(images) for images in world.owned], config.batch_size,
       (epochs.specialists, epochs.student, epochs.experts), rounds=config.rounds,
-      has_baselines=config.baselines, given=masc_weights.given(config))
+      has_baselines=config.baselines, given=untrained)

@@ -10,6 +10,8 @@ import pathlib
 import types
 from typing import Any
 
+import numpy as np
+
 from socialized_learning.platform import checkpoints
 from socialized_learning.platform import plain_trees
 from socialized_learning.platform.errors import UserError
@@ -46,7 +48,8 @@ def load_weights(folder: str | os.PathLike[str], template: PyTree) -> PyTree:
     template: a tree with the shapes and types that are wanted, as `jax.eval_shape` gives it.
 
   Raises:
-    UserError: no weights there, damaged ones, or others than are wanted: it names an array.
+    UserError: no weights there, damaged ones, others than are wanted, or numbers that are not finite:
+      it names an array.
   """
   _check_there(folder)
   plain, info = checkpoints.read_checkpoint(folder)
@@ -56,6 +59,10 @@ def load_weights(folder: str | os.PathLike[str], template: PyTree) -> PyTree:
   difference = plain_trees.difference(held, slots)
   if difference:
     raise UserError(f"the weights in {folder} are of another network: it {difference}")
+  for path, array in plain_trees.iterate(plain):
+    if not np.isfinite(array).all():
+      raise UserError(f"the weights in {folder} are not all finite: {'/'.join(path)} holds NaN or "
+                      "infinity, import those of another checkpoint")
   return plain_trees.from_plain(slots, plain)
 
 

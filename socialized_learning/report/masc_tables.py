@@ -20,6 +20,9 @@ def print_results(summary: Mapping[str, Any]) -> None:
   data = summary["data"]
   print(f"{data['name']} ({data['kind']}), {data['test_images']} test images, fidelity "
         f"{summary['fidelity']}")
+  if summary["given"]:
+    trained = ", ".join(stage["name"] for stage in summary["stages"]) or "nothing"
+    print(f"given: {', '.join(summary['given'])}; trained: {trained}")
   if summary["tests"]:
     progress.print_table(
         "the original's tests: teacher, on its own classes before growth; masc, on all after it",
@@ -40,16 +43,18 @@ def _print_lines(title: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _print_agents(summary: Mapping[str, Any]) -> None:
-  before, after = summary["before"], summary["after"]
-  columns = {
-      "Expert before": before["expert"], "Expert": after["expert"], "General": after["general"],
+  after = summary["after"]
+  before = {"Expert before": summary["before"]["expert"]} if "before" in summary else {}
+  columns = before | {
+      "Expert": after["expert"], "General": after["general"],
       "Global": after["global"], "lead on own": after["directionality"]["column"],
       "over student": after["directionality"]["gain"],
       "own to expert": after["gate"]["own_to_expert"],
       "others to student": after["gate"]["others_to_student"], "oracle": after["gate"]["oracle"]}
+  there = [agent for agent, found in enumerate(after["global"]) if not np.isnan(found)]
   rows = [[f"agent {agent}", *(_number(values[agent]) for values in columns.values())]
-          for agent in range(summary["num_agents"])]
-  rows.append(["mean", *(_number(np.mean(values)) for values in columns.values())])
+          for agent in there]
+  rows.append(["mean", *(_number(np.mean(np.asarray(values)[there])) for values in columns.values())])
   progress.print_table("grown agents, %", ["", *columns], rows)
 
 
@@ -61,13 +66,14 @@ def draw(results: Mapping[str, Any]) -> bytes:
   """The accuracy matrices before and after growth, and the student's row, as PNG."""
   from matplotlib import figure  # pylint: disable=g-import-not-at-top
   after = results["after"]
-  matrices = {
-      "before: specialists": results["before"]["accuracy_matrix"],
+  before = ({"before: specialists": results["before"]["accuracy_matrix"]} if "before" in results
+            else {})
+  matrices = before | {
       "after: grown agents, student": np.vstack([after["accuracy_matrix"], after["student"]])}
   num = len(after["accuracy_matrix"])
   names = [f"agent {i}" for i in range(num)]
   canvas = figure.Figure(figsize=(2.5 + 1.6 * num, 1.8 + 0.5 * num), layout="constrained")
-  for axes, (title, matrix) in zip(canvas.subplots(1, 2, squeeze=False)[0], matrices.items()):
+  for axes, (title, matrix) in zip(canvas.subplots(1, len(matrices), squeeze=False)[0], matrices.items()):
     shown = axes.imshow(matrix, vmin=0, vmax=100, cmap="viridis")
     axes.set_title(title)
     axes.set_xticks(range(num), [f"classes of {i}" for i in range(num)], rotation=45, ha="right")

@@ -44,7 +44,7 @@ def plan(group_sizes: Sequence[int], batch_size: int, num_epochs: Sequence[int],
     rounds: how often collaboration and altruism follow each other.
     has_baselines: whether to train what they are compared with, as many epochs: the average of
       federated specialists, a network on all images, and heads on its backbone.
-    given: parts that need no training.
+    given: parts that are not trained.
   """
   alone, taught, grown = num_epochs
   agents = {"steps_per_epoch": -(-max(group_sizes) // batch_size), "is_population": True}

@@ -15,15 +15,13 @@ from socialized_learning.agents.classifiers import Net
 from socialized_learning.agents.vgg import Vgg
 from socialized_learning.population import members
 from socialized_learning.population import randomness
+from socialized_learning.population import stack
 from socialized_learning.society import pupils
 from socialized_learning.society import stages as stages_lib
 from socialized_learning.society.fidelity import Losses
 from socialized_learning.society.optimiser import Optimiser
 from socialized_learning.society.pupils import Pupil
 from socialized_learning.society.stages import Stage
-
-
-_ALWAYS = ("specialists", "student", "experts")  # Parts that every society has.
 
 
 class Elders(NamedTuple):
@@ -79,9 +77,22 @@ def new_head(design: Design, vgg: Vgg, key: chex.PRNGKey) -> Any:
   return params | {last: params[last] | {"b": params[last]["b"] + design.head_offset}}
 
 
-def init(design: Design, stages: tuple[Stage, ...], key: chex.PRNGKey, images: chex.Array, *,
+def init(design: Design, stages: tuple[Stage, ...], key: chex.PRNGKey,
+         given: Mapping[str, tuple[Any, Any]] | None = None, *, images: chex.Array,
          keeps_best: bool, has_elders: bool) -> TrainState:
-  """The society before anything is learnt; images [1, H, W, C] are of the shape networks read."""
+  """The society before its first stage.
+
+  Args:
+    design: what it is made of.
+    stages: all of them; what they train is initialised.
+    key: of the initialisation.
+    given: parts that no stage trains, as (parameters, statistics): whole networks, those of agents
+      with a leading axis [M], which may be fewer than the N of a part that is trained.
+    images: [1, H, W, C] of the shape that networks read.
+    keeps_best: whether the best networks in validation are kept.
+    has_elders: whether grown agents teach a second round.
+  """
+  given = given or {}
 
   def network(vgg, key):
     net = vgg.init_backbone(randomness.named(key, "backbone"), images)
@@ -90,25 +101,30 @@ def init(design: Design, stages: tuple[Stage, ...], key: chex.PRNGKey, images: c
   def pupil(part):
     own = randomness.named(key, part)
     keys = members.keys(own, design.num_agents)
-    if part == "specialists":
+    if part in given:
+      made = given[part]
+    elif part == "specialists":
       made = jax.vmap(lambda k: network(design.narrow, k))(keys)
     elif part == "federated":  # All begin alike.
       made = jax.tree.map(lambda x: jnp.broadcast_to(x, (design.num_agents, *x.shape)),
                           network(design.narrow, own))
     elif part in ("student", "joint"):
-      params, stats = network(design.wide, own)
-      made = (params | {"helpers": _helpers(design, keys) if part == "student" else {}}, stats)
+      made = network(design.wide, own)
     else:
       made = ({"head": jax.vmap(lambda k: new_head(design, design.wide, k))(keys)}, {})
-    return pupils.begin(*made, design.optimiser)
+    params, stats = made
+    if part in ("student", "joint"):
+      params = params | {"helpers": _helpers(design, keys) if part == "student" else {}}
+    return pupils.begin(params, stats, design.optimiser)
 
-  names = dict.fromkeys((*_ALWAYS, *(stage.part for stage in stages)))
+  names = dict.fromkeys((*given, *(stage.part for stage in stages)))
   parts = {name: pupil(name) for name in names}
   elders = None
   if has_elders:
     student = parts["student"]
     elders = Elders(Net(student.params["backbone"], student.stats), parts["experts"].params["head"])
-  return TrainState(parts, _nothing_kept(design, parts) if keeps_best else {}, elders, jnp.int32(0))
+  state = TrainState(parts, _nothing_kept(parts) if keeps_best else {}, elders, jnp.int32(0))
+  return begin(design, state, stages[0], key) if stages else state
 
 
 def _helpers(design: Design, keys: chex.Array) -> Any:
@@ -284,8 +300,8 @@ def _averaged(agents: Pupil, is_time: chex.Array) -> Pupil:
                jax.tree.map(lambda x: jnp.where(is_time, 0, x).astype(x.dtype), agents.momentum))
 
 
-def _nothing_kept(design: Design, parts: Mapping[str, Pupil]) -> dict[str, Any]:
-  shape = lambda part: () if part in ("student", "joint") else (design.num_agents,)
+def _nothing_kept(parts: Mapping[str, Pupil]) -> dict[str, Any]:
+  shape = lambda part: () if part in ("student", "joint") else (stack.size(parts[part].params),)
   # Of the type that `keep` gives: with a weak one every step would be compiled a second time.
   lowest = lambda part: jnp.full(shape(part), -1, jnp.float32)
   return {part: (pupil.params, pupil.stats, lowest(part)) for part, pupil in parts.items()}
@@ -312,23 +328,31 @@ def keep(state: TrainState, part: str, score: chex.Array) -> TrainState:
 def cross(design: Design, state: TrainState, ended: Stage, begun: Stage | None, run_key: chex.PRNGKey
          ) -> TrainState:
   """What happens between two stages: the best of the one is taken, the next one begins."""
-  parts = dict(state.parts)
   if state.kept:
     params, stats, _ = state.kept[ended.part]
-    parts[ended.part] = parts[ended.part]._replace(params=params, stats=stats)
-  elders, kept = state.elders, state.kept
-  if begun is not None:
-    if begun.kind == stages_lib.TAUGHT and begun.round:
-      student = parts["student"]
-      elders = Elders(Net(student.params["backbone"], student.stats), parts["experts"].params["head"])
-    if begun.kind == stages_lib.GROWN:
-      head = _first_heads(design, begun, parts, randomness.named(run_key, begun.name))
-      parts[begun.part] = parts[begun.part]._replace(params={"head": head})
-    params, stats, _ = parts[begun.part]
-    parts[begun.part] = pupils.begin(params, stats, design.optimiser)
-    if kept:
-      kept = kept | {begun.part: _nothing_kept(design, {begun.part: parts[begun.part]})[begun.part]}
-  return state._replace(parts=parts, kept=kept, elders=elders)
+    best = state.parts[ended.part]._replace(params=params, stats=stats)
+    state = state._replace(parts=state.parts | {ended.part: best})
+  return state if begun is None else begin(design, state, begun, run_key)
+
+
+def begin(design: Design, state: TrainState, stage: Stage, key: chex.PRNGKey) -> TrainState:
+  """What happens before the first step of a stage, whichever stage, if any, has come before it.
+
+  Grown agents get their first heads, teachers of a further round are fixed; momentum is 0, and
+  nothing is kept yet of what the stage trains.
+  """
+  pupil, elders, kept = state.parts[stage.part], state.elders, state.kept
+  if stage.kind == stages_lib.TAUGHT and stage.round:
+    student = state.parts["student"]
+    elders = Elders(Net(student.params["backbone"], student.stats),
+                    state.parts["experts"].params["head"])
+  if stage.kind == stages_lib.GROWN:
+    head = _first_heads(design, stage, state.parts, randomness.named(key, stage.name))
+    pupil = pupil._replace(params={"head": head})
+  begun = {stage.part: pupils.begin(pupil.params, pupil.stats, design.optimiser)}
+  if kept:
+    kept = kept | _nothing_kept(begun)
+  return state._replace(parts=state.parts | begun, kept=kept, elders=elders)
 
 
 def _first_heads(design: Design, stage: Stage, parts: Mapping[str, Pupil], key: chex.PRNGKey) -> Any:
