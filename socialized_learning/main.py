@@ -4,12 +4,6 @@ Exit status: 0 done; 2 something the user can put right, said in one line; 3 a l
 is not finite; 130 stopped on request, with everything saved.
 """
 
-import os
-import re
-import sys
-import threading
-import traceback
-
 from socialized_learning.platform import output
 from socialized_learning.platform import signals
 
@@ -17,6 +11,12 @@ if __name__ == "__main__":
   # Before all else: loading takes seconds, and the first file opened would take a closed stream's place.
   output.outlive_readers()
   signals.start(signals.exit_at_once)
+
+import os
+import re
+import sys
+import threading
+import traceback
 
 from absl import flags
 from ml_collections import config_flags
