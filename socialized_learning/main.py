@@ -4,10 +4,17 @@ Exit status: 0 done; 2 something the user can put right, said in one line; 3 a l
 is not finite; 130 stopped on request, with everything saved.
 """
 
+from socialized_learning.platform import output
+from socialized_learning.platform import signals
+
+if __name__ == "__main__":
+  # Before all else: loading takes seconds, and the first file opened would take a closed stream's place.
+  output.outlive_readers()
+  signals.start(signals.exit_at_once)
+
 import importlib.util
 import os
 import re
-import signal
 import sys
 import threading
 import traceback
@@ -16,7 +23,6 @@ from absl import flags
 from ml_collections import config_flags
 
 from socialized_learning.platform import option_hints
-from socialized_learning.platform import output
 from socialized_learning.platform import startup
 from socialized_learning.platform.errors import NonFiniteError
 from socialized_learning.platform.errors import UserError
@@ -49,8 +55,7 @@ def main(argv: list[str]) -> int:
   if {"--help", "-h", "-help"} & set(argv[1:]):
     print(USAGE)
     return 0
-  # Until training takes over, a request to end is what Ctrl-C is.
-  signal.signal(signal.SIGTERM, signal.default_int_handler)
+  signals.start(signals.exit_at_once)  # Until training takes over.
   try:
     _parse(argv)
     startup.prepare_environment()
@@ -59,15 +64,11 @@ def main(argv: list[str]) -> int:
 
     return run.run(_CONFIG.value, workdir=_WORKDIR.value, mode=_MODE.value)
   except UserError as error:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {output.one_line(error)}", file=sys.stderr)
     return 2
   except NonFiniteError as error:
     print(f"error: {error}", file=sys.stderr)
     return 3
-  except KeyboardInterrupt:
-    print("stopped; what was saved is kept, and the same command with its --workdir goes on",
-          file=sys.stderr)
-    return 130
 
 
 def _parse(argv: list[str]) -> None:
@@ -158,18 +159,16 @@ def end(status: int) -> None:
   The interpreter would tear it from there as it goes, and that aborts the program. With other
   processes that it has not parted from it would wait for them, as they do for it.
   """
-  is_bound = startup.is_bound()
-  if is_bound or any(thread.daemon for thread in threading.enumerate()):
+  signals.finish()
+  if startup.is_bound() or any(thread.daemon for thread in threading.enumerate()):
     sys.stdout.flush()
     sys.stderr.flush()
-    if is_bound:
-      startup.linger()
+    startup.linger()
     os._exit(status)
   sys.exit(status)
 
 
 if __name__ == "__main__":
-  output.outlive_readers()
   try:
     end(main(sys.argv))
   except Exception:  # A defect of this program.

@@ -1,4 +1,4 @@
-"""Stopping on request: the first Ctrl-C or SIGTERM lets the step end and the state be saved."""
+"""Stopping on request: the first signal lets the step end and the state be saved."""
 
 import contextlib
 import signal
@@ -36,15 +36,17 @@ def agree() -> None:
 
 @contextlib.contextmanager
 def graceful():
-  """Within it the first SIGINT or SIGTERM is only noted; the second stops the program at once."""
+  """Within it a signal is only noted; a second Ctrl-C stops the program at once.
+
+  A second SIGTERM or SIGHUP does not: a shell, `timeout` or a batch system sends it to the process and
+  to its group, so that one request arrives twice.
+  """
   global _noted, _agreed
   _noted = _agreed = False
 
-  def note(number, frame):
-    del frame
-    if _noted:
-      signal.signal(number, signal.SIG_DFL)
-      signal.raise_signal(number)
+  def note(number):
+    if _noted and number == signal.SIGINT:
+      signals.exit_at_once(number)
     request()
 
   with signals.handled(note):

@@ -1,5 +1,6 @@
 """One run from its configuration to its summary: train or evaluate, with Jaxline's own loops."""
 
+import contextlib
 import os
 import re
 import time
@@ -15,6 +16,7 @@ from ml_collections import config_dict
 from socialized_learning.platform import background
 from socialized_learning.platform import begin
 from socialized_learning.platform import checkpoints
+from socialized_learning.platform import compiling
 from socialized_learning.platform import interrupts
 from socialized_learning.platform import jaxline_shim
 from socialized_learning.platform import numerics
@@ -53,8 +55,9 @@ def run(config: config_dict.ConfigDict, *, workdir: str | None, mode: str) -> in
   try:
     experiment_class, config, folder = begin.begin(config, workdir, mode)
     this = Run(experiment_class, config, folder)
-    status = this.evaluate() if mode == "eval" else this.train_and_evaluate(
-        in_thread=mode == "train_eval_multithreaded")
+    with compiling.announced() if jax.process_index() == 0 else contextlib.nullcontext():
+      status = this.evaluate() if mode == "eval" else this.train_and_evaluate(
+          in_thread=mode == "train_eval_multithreaded")
     if jax.process_count() > 1:
       jax.distributed.shutdown()  # All leave together: who stays behind would lose its peers.
     return status

@@ -7,7 +7,6 @@ import importlib
 import logging as python_logging
 import os
 import re
-import signal
 import socket
 import sys
 import threading
@@ -111,9 +110,12 @@ def join_processes(config: config_dict.ConfigDict) -> None:
     with _together(config):
       if config.process_id:
         _wait_for(host.strip("[]"), int(port))
-      with signals.handled(signal.SIG_DFL):  # JAX would not notice them while it waits.
-        jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id,
-                                   initialization_timeout=2 * _PATIENCE)
+      else:
+        _check_port(int(port))
+      jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id,
+                                 initialization_timeout=2 * _PATIENCE)
+    signals.rearm()  # JAX takes SIGTERM for a service of its own.
+    signals.before_exit(linger)
   except (RuntimeError, ValueError) as error:
     raise UserError(f"process {config.process_id} could not join {config.coordinator}: "
                     f"{str(error).splitlines()[0]}") from error
@@ -125,12 +127,13 @@ def is_bound() -> bool:
 
 
 def linger() -> None:
-  """Lets processes that end for the same reason as this one say so.
+  """Lets processes that end for the same reason as this one say so; returns at once if there are none.
 
   The end of one breaks off what the others compute together, and that of process 0 makes JAX end
   them in words of its own.
   """
-  time.sleep(1 if sys.modules["jax"].process_index() else 3)
+  if is_bound():
+    time.sleep(1 if sys.modules["jax"].process_index() else 3)
 
 
 @contextlib.contextmanager
@@ -157,6 +160,21 @@ def _together(config: config_dict.ConfigDict) -> Iterator[None]:
   finally:
     for timer in timers:
       timer.cancel()
+
+
+def _check_port(port: int) -> None:
+  """Raises UserError if process 0 cannot listen at the port, which would crash JAX."""
+  family, address = ((socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else
+                     (socket.AF_INET, "0.0.0.0"))
+  with socket.socket(family) as trial:
+    # The connections of a run that has just ended do not count; another program that listens does.
+    trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+      trial.bind((address, port))
+      trial.listen()
+    except OSError as error:
+      raise UserError(f"distributed.coordinator: process 0 cannot listen at port {port} "
+                      f"({error.strerror}): choose another port, the same for all processes") from error
 
 
 def _wait_for(host: str, port: int) -> None:

@@ -8,10 +8,14 @@ import sys
 
 import pytest
 
+from socialized_learning.platform import startup
+from socialized_learning.platform.errors import UserError
+
 _PROGRAM = """
 import sys
 from ml_collections import config_dict
-from socialized_learning.platform import startup
+from socialized_learning.platform import signals, startup
+signals.start(signals.exit_at_once)
 startup._SILENCE, startup._PATIENCE = 0.5, int(sys.argv[3])
 startup.join_processes(config_dict.create(
     num_processes=2, process_id=int(sys.argv[1]), coordinator=sys.argv[2]))
@@ -48,12 +52,33 @@ def test_the_patience_ends(start, process_id):
   assert program.returncode == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_who_waits_can_be_stopped(start, number):
   program, _ = start(0, 300)
   assert program.stdout.readline().startswith("waiting for")
   program.send_signal(number)
-  assert program.wait(timeout=60) == -number
+  assert program.communicate(timeout=60)[1].startswith("stopped; ") and program.returncode == 130
+
+
+def test_a_port_that_is_taken():
+  with socket.socket() as other:
+    other.bind(("127.0.0.1", 0))
+    port = other.getsockname()[1]
+    other.listen()
+    with pytest.raises(UserError, match=f"cannot listen at port {port} .*: choose another port"):
+      startup._check_port(port)
+  startup._check_port(port)
+
+
+def test_a_port_that_a_run_has_just_left():
+  with socket.socket() as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # As JAX's does.
+    server.bind(("127.0.0.1", 0))
+    server.listen()
+    with socket.create_connection(server.getsockname()):
+      server.accept()[0].close()  # It waits for late packets: TIME_WAIT.
+    port = server.getsockname()[1]
+  startup._check_port(port)
 
 
 def test_settings_of_jax_that_cannot_be():
