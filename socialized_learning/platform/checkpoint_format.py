@@ -11,12 +11,14 @@ complete. The checksums, which must name every file, are compared before Orbax r
 every flipped bit, and when it notices one its threads print tracebacks by the dozen.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+import contextlib
 import json
 import logging
 import os
 import pathlib
 import shutil
+import time
 from typing import Any
 import zlib
 
@@ -75,11 +77,12 @@ def write_step(folder: pathlib.Path, plain: Plain, info: Plain) -> None:
     args["arrays"] = ocp.args.PyTreeSave(_without_zero_size(plain))
   partial = folder.with_name(folder.name + _PARTIAL)
   try:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _orbax() as checkpointer:
-      checkpointer.save(partial, args=ocp.args.Composite(**args))
-    (partial / _CHECKSUMS).write_text(json.dumps(_checksums(partial, _files(partial))))
-    os.replace(partial, folder)
+    with _removed_if_it_fails(folder.parent):
+      folder.parent.mkdir(parents=True, exist_ok=True)
+      with _orbax() as checkpointer:
+        checkpointer.save(partial, args=ocp.args.Composite(**args))
+      (partial / _CHECKSUMS).write_text(json.dumps(_checksums(partial, _files(partial))))
+      os.replace(partial, folder)
   except OSError as error:
     raise UserError(f"cannot write checkpoint {folder}: {one_line(error)}") from error
   except ValueError as error:  # TensorStore's way to say it.
@@ -88,6 +91,20 @@ def write_step(folder: pathlib.Path, plain: Plain, info: Plain) -> None:
     if "os_error_code" not in str(error):
       raise
     raise UserError(f"cannot write checkpoint {folder}: {one_line(error)}") from error
+
+
+@contextlib.contextmanager
+def _removed_if_it_fails(series: pathlib.Path) -> Iterator[None]:
+  """Leaves nothing of a save that fails: on a full disk it would be in the way of the next one."""
+  try:
+    yield
+  except (OSError, ValueError):
+    for _ in range(20):
+      remove_leftovers(series)
+      if not any(_PARTIAL in path.name for path in series.glob("*")):
+        break
+      time.sleep(0.05)  # TensorStore's threads are still writing there.
+    raise
 
 
 def read_info(folder: pathlib.Path) -> Plain:

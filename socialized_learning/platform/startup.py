@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from typing import Any
 import warnings
 
 from ml_collections import config_dict
@@ -67,8 +68,19 @@ def quieten() -> None:
                       ("asyncio", python_logging.CRITICAL), ("jax", python_logging.ERROR)):
     python_logging.getLogger(name).setLevel(level)
   warnings.filterwarnings("ignore", module="(orbax|haiku|jaxline|tensorstore|etils).*")
+  sys.unraisablehook = _unraisable
   # A kill leaves half an entry, and a folder may be read-only: then the step is compiled again.
   warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+
+
+def _unraisable(problem: Any) -> None:
+  """Drops what TensorStore's threads report after a save has failed, for instance on a full disk.
+
+  Each of them calls an event loop that is no longer there; the failure itself has been raised.
+  """
+  error = problem.exc_value
+  if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+    sys.__unraisablehook__(problem)
 
 
 def use_compilation_cache(folder: str) -> None:

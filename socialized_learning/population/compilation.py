@@ -30,11 +30,16 @@ def options() -> dict[str, str]:
 
 
 def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-  """`jax.jit` with these options, which are looked up when the function is first called."""
+  """`jax.jit` with these options, which are looked up when the function is first called.
+
+  Inside of another traced function it is that function's compilation that counts.
+  """
   compiled = functools.cache(lambda: jax.jit(function, compiler_options=options() or None))
 
   @functools.wraps(function)
   def call(*args: Any) -> Any:
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(args)):
+      return function(*args)
     return compiled()(*args)
 
   return call
