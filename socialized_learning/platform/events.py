@@ -10,8 +10,6 @@ import time
 
 from socialized_learning.platform.errors import UserError
 
-_FLUSH_SECONDS = 60
-
 
 class EventFile:
   """The scalars of one split."""
@@ -32,34 +30,26 @@ class EventFile:
 
     self._folder = folder
     self._event = event_pb2.Event
-    self._flushed = time.monotonic()
     try:
       folder.mkdir(parents=True, exist_ok=True)
-      self._file = event_file_writer.EventsWriter(str(folder / "events"))
+      # TensorBoard reads files in the order of their names, which have whole seconds in front.
+      self._file = event_file_writer.EventsWriter(str(folder / "events"), f".{time.time_ns()}")
       if purge_step is not None:
         start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
         self._file.write_event(event_pb2.Event(
             wall_time=time.time(), step=purge_step, session_log=start))
+        self._file.flush()
     except OSError as error:
       raise self._failed(error) from error
 
   def add_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes the scalars of a step; raises UserError if that is not possible."""
+    """Puts the scalars of a step on disk; raises UserError if that is not possible."""
     from tensorboardX import summary
 
     try:
       for name, value in scalars.items():
         self._file.write_event(self._event(
             wall_time=time.time(), step=step, summary=summary.scalar(name, value)))
-      if time.monotonic() - self._flushed > _FLUSH_SECONDS:
-        self.flush()
-    except OSError as error:
-      raise self._failed(error) from error
-
-  def flush(self) -> None:
-    """Puts all on disk; raises UserError if that is not possible."""
-    self._flushed = time.monotonic()
-    try:
       self._file.flush()
     except OSError as error:
       raise self._failed(error) from error

@@ -4,20 +4,20 @@ One line of metrics.jsonl holds what one split gave at one step,
 `{"step": 200, "split": "valid", "accuracy": 0.42}`. A resumed run first drops the lines after the
 step it resumes from, so its file becomes that of a run that was never interrupted (but for timing
 entries such as `steps_per_sec`). A line that is there already, as of an evaluation made again, is not
-written a second time. A checkpoint keeps the length and CRC-32 that the file had when it was saved.
+written a second time, and neither is a number of a step that TensorBoard has. A checkpoint keeps the
+length and CRC-32 that the file had when it was saved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import errno
 import io
-import math
+import json
 import os
 import threading
 from typing import Any
 import zlib
 
 import jax
-import numpy as np
 
 from socialized_learning.platform import events as events_lib
 from socialized_learning.platform import json_files
@@ -60,7 +60,7 @@ class RunWriter:
     self._lock = threading.Lock()
     self._is_primary = (jax.process_index() if process_index is None else process_index) == 0
     self._file: Any = None
-    self._lines: set[bytes] = set()
+    self._lines: dict[tuple[int, str], list[bytes]] = {}
     self._saved = {"bytes": 0, "crc32": 0}  # How much of the file `state` has looked at.
     if not self._is_primary:
       return
@@ -80,9 +80,15 @@ class RunWriter:
       return
     step = int(global_step)
     with self._lock:
+      self._open()
       for split, metrics in _by_split(scalars, default_split).items():
-        self._write_line({"step": step, "split": split, **metrics})
-        self._write_events(step, split, metrics)
+        line = run_folder.json_line({"step": step, "split": split, **metrics}).encode()
+        earlier = self._lines.setdefault((step, split), [])
+        if line in earlier:
+          continue
+        self._write_line(line)
+        self._write_events(step, split, _scalars(line).items() - _scalars(*earlier).items())
+        earlier.append(line)
         if self._progress is not None:
           self._progress.update(step, metrics, split)
 
@@ -102,10 +108,7 @@ class RunWriter:
       return dict(self._saved)
 
   def flush(self) -> None:
-    """Writes out TensorBoard events (lines are on disk already)."""
-    with self._lock:
-      for events in (self._tensorboard or {}).values():
-        events.flush()
+    """Does nothing: lines and TensorBoard events are on disk already."""
 
   def close(self) -> None:
     """Closes the files and ends the progress display."""
@@ -117,12 +120,7 @@ class RunWriter:
       if self._progress is not None:
         self._progress.close()
 
-  def _write_line(self, row: Mapping[str, Any]) -> None:
-    self._open()
-    line = run_folder.json_line(row).encode()
-    if line in self._lines:
-      return
-    self._lines.add(line)
+  def _write_line(self, line: bytes) -> None:
     end = self._file.seek(0, os.SEEK_END)
     try:
       written = self._file.write(line)
@@ -141,24 +139,50 @@ class RunWriter:
     """
     if self._file is not None:
       return
-    self._lines.update(_repair(self._folder, self._resume_step))
+    self._lines = _repair(self._folder, self._resume_step)
+    self._purge_events()
     try:
       # One `write` call per line in append mode: lines of two processes cannot mix.
       self._file = open(self._folder.metrics, "ab", buffering=0)
     except OSError as error:
       raise UserError(f"cannot write {self._folder.metrics}: {error.strerror}") from error
 
-  def _write_events(self, step: int, split: str, metrics: Mapping[str, Any]) -> None:
-    if self._tensorboard is None:
-      return
+  def _write_events(self, step: int, split: str, scalars: Iterable[tuple[str, float]]) -> None:
+    if self._tensorboard is not None:
+      self._events(split).add_scalars(step, dict(sorted(scalars)))
+
+  def _events(self, split: str) -> events_lib.EventFile:
+    """The file of a split, which is opened when it is needed."""
     if split not in self._tensorboard:
       self._tensorboard[split] = events_lib.EventFile(
           self._folder.tensorboard / split,
           purge_step=None if self._resume_step is None else self._resume_step + 1)
-    arrays = {name: np.asarray(value) for name, value in metrics.items()}
-    self._tensorboard[split].add_scalars(step, {
-        name: array.item() for name, array in arrays.items()
-        if not array.shape and array.dtype.kind not in "OSU" and math.isfinite(array.item())})
+    return self._tensorboard[split]
+
+  def _purge_events(self) -> None:
+    """Has TensorBoard forget what was written after `resume_step`, in splits not written again too."""
+    folder = self._folder.tensorboard
+    if self._tensorboard is not None and self._resume_step is not None and folder.is_dir():
+      for split in sorted(path.name for path in folder.iterdir() if path.is_dir()):
+        self._events(split)
+
+
+class ExperimentWriter:
+  """What an experiment writes itself during training.
+
+  Jaxline is given it for the experiment, and would write training metrics with it as well, but only
+  after a checkpoint has been saved: `platform.run` writes them before.
+  """
+
+  def __init__(self, writer: RunWriter):
+    self._writer = writer
+
+  def write_now(self, global_step: int, scalars: Mapping[str, Any]) -> None:
+    """Writes metrics of a step, before anything is saved; see `RunWriter`."""
+    self._writer.write_scalars(global_step, scalars)
+
+  def write_scalars(self, global_step: int, scalars: Mapping[str, Any]) -> None:
+    """Leaves the training metrics to `platform.run`."""
 
 
 class SplitWriter:
@@ -226,17 +250,28 @@ def _by_split(scalars: Mapping[str, Any], default_split: str) -> dict[str, dict[
   return splits
 
 
-def _repair(folder: run_folder.RunFolder, resume_step: int | None) -> list[bytes]:
-  """Drops a half-written last line, and lines after `resume_step`; returns those that stay."""
+def _scalars(*lines: bytes) -> dict[str, float]:
+  """The numbers in lines of one step and split: not lists, texts or what is not finite."""
+  found = {name: value for line in lines for name, value in json.loads(line).items()}
+  return {name: value for name, value in found.items()
+          if name not in _RESERVED and isinstance(value, (int, float))}
+
+
+def _repair(folder: run_folder.RunFolder, resume_step: int | None
+           ) -> dict[tuple[int, str], list[bytes]]:
+  """Drops a half-written last line, and lines after `resume_step`; returns others by step and split."""
   if not folder.metrics.exists():
-    return []
+    return {}
   lines, is_torn = _complete_lines(folder.metrics)
-  kept = [line for line, row in lines if resume_step is None or row["step"] <= resume_step]
+  kept = [(line, row) for line, row in lines if resume_step is None or row["step"] <= resume_step]
   # Who only evaluates takes nothing away: a program that trains may be writing just now. It writes
   # whole lines, so that half a line was left by one that is no more.
   if len(kept) < len(lines) or is_torn:
-    folder.write_text(folder.metrics.name, b"".join(kept).decode())
-  return kept
+    folder.write_text(folder.metrics.name, b"".join(line for line, _ in kept).decode())
+  found: dict[tuple[int, str], list[bytes]] = {}
+  for line, row in kept:
+    found.setdefault((row["step"], row["split"]), []).append(line)
+  return found
 
 
 def _complete_lines(path: str | os.PathLike[str]

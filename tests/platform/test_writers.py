@@ -16,8 +16,10 @@ from socialized_learning.platform import progress
 from socialized_learning.platform.errors import UserError
 from socialized_learning.platform.run_folder import RunFolder
 from socialized_learning.platform.writers import check_metrics
+from socialized_learning.platform.writers import ExperimentWriter
 from socialized_learning.platform.writers import read_metrics
 from socialized_learning.platform.writers import RunWriter
+from tests.platform import event_files
 
 
 @pytest.fixture(name="folder")
@@ -156,30 +158,67 @@ def test_threads_do_not_mix_lines(folder):
   assert len(read_metrics(folder)) == 100
 
 
-def _events(folder, split):
-  """[(step, tag, value)] and the steps at which TensorBoard is told to purge."""
-  from tensorboardX.proto import event_pb2  # pylint: disable=g-import-not-at-top
-  scalars, purges = [], []
-  for path in sorted((folder.tensorboard / split).iterdir()):
-    data = path.read_bytes()
-    while data:
-      length = int.from_bytes(data[:8], "little")
-      event = event_pb2.Event.FromString(data[12:12 + length])
-      data = data[16 + length:]
-      scalars += [(event.step, v.tag, v.simple_value) for v in event.summary.value]
-      if event.session_log.status == event_pb2.SessionLog.START:
-        purges.append(event.step)
-  return scalars, purges
+def _points(folder, split):
+  return event_files.points(folder.tensorboard / split)
 
 
 def test_tensorboard(folder):
   writer = RunWriter(folder, resume_step=4)
   writer.write_scalars(5, {"loss": jnp.float32(0.5), "bad": np.nan, "many": np.ones(3), "name": "x",
                            "valid/accuracy": 1})
+  # On disk at once: what is killed here loses nothing.
+  assert _points(folder, "train") == [(5, "loss", 0.5)]
   writer.flush()
   writer.close()
-  assert _events(folder, "train") == ([(5, "loss", 0.5)], [5])
-  assert _events(folder, "valid") == ([(5, "accuracy", 1.)], [5])
+  assert _points(folder, "valid") == [(5, "accuracy", 1.)]
+
+
+def test_an_evaluation_made_again(folder):
+  for scalars in ({"accuracy": 0.5}, {"accuracy": 0.5}, {"accuracy": 0.5, "vote": 0.75},
+                  {"accuracy": 0.25}):
+    writer = RunWriter(folder)
+    writer.write_split(3, scalars, "test")
+    writer.close()
+  assert read_metrics(folder) == [
+      {"step": 3, "split": "test", "accuracy": 0.5},
+      {"step": 3, "split": "test", "accuracy": 0.5, "vote": 0.75},
+      {"step": 3, "split": "test", "accuracy": 0.25}]
+  # Another number of the same step, as with other options of the evaluation, is another point.
+  assert _points(folder, "test") == [(3, "accuracy", 0.5), (3, "vote", 0.75), (3, "accuracy", 0.25)]
+
+
+def test_resumed_events_equal_uninterrupted(tmp_path):
+  both = {"loss": 0.5, "valid/loss": 0.25}
+  folders = [RunFolder.open(tmp_path / name) for name in ("whole", "parts")]
+  for folder, parts in zip(folders, [[(0, range(1, 6))], [(0, range(1, 5)), (2, range(3, 6))]]):
+    for resume_step, steps in parts:
+      writer = RunWriter(folder, resume_step=resume_step)
+      for step in steps:
+        writer.write_scalars(step, both)
+      writer.close()
+  assert all(_points(folders[0], split) == _points(folders[1], split) for split in ("train", "valid"))
+  # Resumed from step 2 once more without a validation: what was validated later is not shown.
+  writer = RunWriter(folders[1], resume_step=2)
+  writer.write_scalars(3, {"loss": 0.5})
+  assert _points(folders[1], "valid") == [(1, "loss", 0.25), (2, "loss", 0.25)]
+  writer.close()
+
+
+def test_two_writers_within_a_second_do_not_share_a_file(folder):
+  writers = [RunWriter(folder) for _ in range(2)]
+  for step, writer in enumerate(writers):
+    writer.write_scalars(step, {"loss": 0.5})
+    writer.close()
+  assert _points(folder, "train") == [(0, "loss", 0.5), (1, "loss", 0.5)]
+
+
+def test_an_experiment_writes_its_own_numbers_only(folder):
+  writer = RunWriter(folder, tensorboard=False)
+  experiments = ExperimentWriter(writer)
+  experiments.write_scalars(1, {"loss": 1.0})  # Jaxline, after a checkpoint.
+  experiments.write_now(1, {"test/accuracy": 0.5})
+  writer.close()
+  assert read_metrics(folder) == [{"step": 1, "split": "test", "accuracy": 0.5}]
 
 
 def test_no_tensorflow_and_tensorboard_only_when_used():
