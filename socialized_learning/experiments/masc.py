@@ -165,9 +165,9 @@ class MascExperiment(base.FusedExperiment):
   def _keep(self, part: str, score: np.ndarray) -> Any:
     if part not in self._keepers:  # Compiled once.
       self._keepers[part] = devices.on_each_device(
-          functools.partial(training.keep, part=part), axis_name=self._config.axis_name)
+          lambda state, score: training.keep(state, part=part, score=score), axis_name=self._config.axis_name)
     score = devices.replicate(score, axis_name=self._config.axis_name)
-    return self._keepers[part](self._state, score=score)
+    return self._keepers[part](self._state, score)
 
   def _cross(self, ended: stages_lib.Stage, begun: stages_lib.Stage | None, rng: chex.Array) -> Any:
     cross = devices.on_each_device(

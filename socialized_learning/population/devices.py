@@ -122,7 +122,7 @@ class _Pmapped:
 
   def __call__(self, *args: Any) -> Any:
     """Calls it; the first call with arguments of new shapes compiles."""
-    if not compilation.options():
+    if not compilation.options() or jax.process_count() > 1:  # Whose shapes ahead of time are those of all.
       return self._mapped(*args)
     leaves, structure = jax.tree.flatten(args)
     signature = (structure, *((x.shape, x.dtype) for x in leaves))
