@@ -101,7 +101,7 @@ def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
       f"standard error over {continual.SEEDS} seeds, the same streams for all methods with one batch "
       "size (ER on mnist-360 has another), clean fidelity, tuned presets; `ours` marks those that were "
       "not published. Of CLS-ER the averaged network is the stable one, of SYNERGy and Mean-ER the "
-      "semantic one. Published means (10 seeds) are those of [mnist.md](mnist.md); of CLS-ER they are of the stable network. "
+      "semantic one. Published means are those of [mnist.md](mnist.md); of CLS-ER they are of the stable network. "
       "**No numbers of SYNERGy itself were found to compare with.** Averaging over filters is left out "
       "where the network has filters: on CIFAR-100. The last line of a table says what the "
       "penalty adds: the mean over seeds of the difference to Mean-ER on the same stream.", "",
