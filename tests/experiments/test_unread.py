@@ -10,6 +10,7 @@ from socialized_learning.configs import lewis_config
 from socialized_learning.configs import masc_config
 from socialized_learning.experiments import masc_checks
 from socialized_learning.experiments import unread
+from socialized_learning.platform import option_hints
 from socialized_learning.platform import run_folder
 from socialized_learning.platform.errors import UserError
 
@@ -137,6 +138,5 @@ def test_sweeps_of_a_users_own_recipe_are_compared_with_the_default():
 def test_rules_name_options_that_there_are(recipe):
   rules, make, _ = _RECIPES[recipe]
   sweep = next(sweep for name, sweep in reversed(_SWEEPS) if name == recipe)
-  flat = {key for rule in rules for key in rule.options}
-  known = set(run_folder._flatten(make(sweep).to_dict()))
-  assert flat <= known
+  named = {option for rule in rules for option in rule.options}
+  assert named <= set(option_hints.options_of(make(sweep)))
