@@ -75,17 +75,18 @@ def check_same(stored: StoredConfig, new: Mapping[str, Any], free_keys: Sequence
     what: was made with the stored configuration.
   """
   old = with_earlier(stored.values, new, earlier)
-  changes = {key: values for key, values in _differences(_flatten(old), _flatten(new)).items()
+  changes = {key: values for key, values in _differences(flatten(old), flatten(new)).items()
              if not any(key == free or key.startswith(free + ".") for free in free_keys)}
   if changes:
     raise UserError(_describe(changes, stored.version, what))
 
 
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Values of a nested configuration by their dotted keys; an empty group is a value."""
   flat = {}
   for key, value in config.items():
     if isinstance(value, dict) and value:
-      flat.update(_flatten(value, f"{prefix}{key}."))
+      flat.update(flatten(value, f"{prefix}{key}."))
     else:
       flat[prefix + key] = value
   return flat
