@@ -179,8 +179,20 @@ def _is_free(key):
 def test_every_key_has_an_earlier_value_but_those_of_the_first_version():
   """So that runs of the first version are resumed: who adds a key adds a line in `configs.earlier`."""
   first = json.loads(pathlib.Path(__file__).with_name("keys_of_0_1_0.json").read_text())
-  for experiment, configs in _recipes().items():
-    keys = set().union(*(stored_config.flatten(run_folder.to_json(config)) for config in configs))
-    known = earlier.EARLIER[experiment].keys()
-    assert not {key for key in keys - set(first[experiment]) - known if not _is_free(key)}
-    assert known <= keys and not any(map(_is_free, known))
+  keys = {experiment: set().union(*(stored_config.flatten(run_folder.to_json(config)) for config in configs))
+          for experiment, configs in _recipes().items()}
+  for experiment, values in earlier.EARLIER.items():
+    assert not {key for key in keys[experiment] - set(first[experiment]) - values.keys() if not _is_free(key)}
+    # Lessons also have what they take from a Lewis run.
+    assert values.keys() <= keys[experiment] | keys["lewis"] and not any(map(_is_free, values))
+
+
+@pytest.mark.parametrize("kind, value", [("mlp", True), ("identity", False)])
+def test_an_earlier_value_that_depended_on_another(kind, value):
+  wanted = lewis_config.get_config("debug").to_dict()
+  wanted["speaker"]["torso"]["kind"] = kind
+  values = run_folder.to_json(wanted)
+  del values["speaker"]["torso"]["activate_final"]
+  whole = stored_config.with_earlier(values, wanted, earlier.EARLIER["lewis"])
+  assert whole["speaker"]["torso"]["activate_final"] is value
+  assert "activate_final" not in values["speaker"]["torso"]
