@@ -2,11 +2,17 @@
 
 A run whose config.json lacks such a key is compared, resumed and evaluated as if it had this value.
 Whoever adds a key adds its line here; without one, runs of earlier versions are refused by their
-version. (Keys that a resumed run may change, `common.FREE_KEYS`, need none.)
+version. (Keys that a resumed run may change, `common.FREE_KEYS`, need none.) A value that depended on
+others is a function of them, by their dotted keys.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+
+def _has_mlp_torso(values: Mapping[str, Any]) -> bool:
+  return values.get("speaker.torso.kind") == "mlp"
+
 
 EARLIER: Mapping[str, Mapping[str, Any]] = {
     "lewis": {
@@ -18,7 +24,7 @@ EARLIER: Mapping[str, Mapping[str, Any]] = {
         "reset.choice": "random",
         "reset.interval": 0,
         "reset.kind": "pair",
-        "speaker.torso.activate_final": True,
+        "speaker.torso.activate_final": _has_mlp_torso,
         "speaker_loss.length_cost": 0.0,
         "speaker_optimiser.skip_grad_norm": 0.0,
     },
@@ -31,6 +37,10 @@ EARLIER: Mapping[str, Mapping[str, Any]] = {
         "network.has_agents": False,
         "network.policy_temperature": 0.15,
     },
-    "ease_of_learning": {},
-    "masc": {},
+    "ease_of_learning": {
+        "speaker.torso.activate_final": _has_mlp_torso,
+    },
+    "masc": {
+        "train": True,
+    },
 }

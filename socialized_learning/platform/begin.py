@@ -67,7 +67,7 @@ def _resolved(config: config_dict.ConfigDict, workdir: str | None, mode: str
              ) -> tuple[type, config_dict.ConfigDict]:
   """The experiment's class, and its configuration with nothing left open and nothing wrong."""
   experiment_class = experiments.experiment_class(config.experiment)
-  config = experiment_class.resolve(config, _stored_config(workdir))
+  config = experiment_class.resolve(config, _stored_config(config, workdir))
   experiment_class.check(config)
   _check_mode(config, workdir, mode)
   return experiment_class, config
@@ -106,14 +106,17 @@ def _check_mode(config: config_dict.ConfigDict, workdir: str | None, mode: str) 
                     "give an interval, or evaluate the latest")
 
 
-def _stored_config(workdir: str | None) -> dict[str, Any] | None:
-  """The configuration of the run that lies in a folder, if one does."""
+def _stored_config(config: config_dict.ConfigDict, workdir: str | None) -> dict[str, Any] | None:
+  """The configuration of the run that lies in a folder, if one does, with the keys that `config` has."""
   folder = run_folder.RunFolder(os.path.expanduser(workdir)) if workdir else None
   try:
     is_there = folder is not None and folder.config.exists()
   except OSError as error:
     raise UserError(f"cannot look into run folder {workdir}: {error.strerror}") from error
-  return folder.read_config().values if is_there else None
+  if not is_there:
+    return None
+  return stored_config.with_earlier(
+      folder.read_config().values, config.to_dict(), earlier.EARLIER.get(config.experiment, {}))
 
 
 def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
@@ -130,7 +133,7 @@ def _open_folder(config: config_dict.ConfigDict, workdir: str | None, mode: str
   _check_content(folder)
   told = _read_checkpoints(folder, config, mode)
   if mode != "eval":
-    _check_progress(folder, config, _stored_config(workdir))
+    _check_progress(folder, config, _stored_config(config, workdir))
   known = earlier.EARLIER.get(config.experiment, {})
   folder.check_config(config.to_dict(), common.FREE_KEYS, known)
   for info in told.values():

@@ -14,9 +14,12 @@ import jax
 from ml_collections import config_dict
 import numpy as np
 
+import socialized_learning
 from socialized_learning.platform import checkpoint_format as fmt
 from socialized_learning.platform import jaxline_shim
 from socialized_learning.platform import plain_trees
+from socialized_learning.platform import stored_config
+from socialized_learning.platform.errors import shown
 from socialized_learning.platform.errors import UserError
 
 PyTree = Any
@@ -269,5 +272,9 @@ def _check_structure(folder: pathlib.Path, info: Mapping[str, Any], slots: PyTre
   held = {path[1:]: spec for path, spec in fmt.array_table(info).items() if path[0] == _MODULE}
   difference = plain_trees.difference(held, slots)
   if difference:
+    software = info["meta"].get("software")
+    version = software.get("socialized_learning") if isinstance(software, dict) else None
+    version = shown(version or stored_config.FIRST_VERSION)
+    other = "" if version == socialized_learning.__version__ else f", version {version} of the program"
     raise UserError(f"checkpoint {folder} {difference}: use the configuration in config.json of "
-                    "that run, or a new --workdir")
+                    f"that run{other}, or a new --workdir")

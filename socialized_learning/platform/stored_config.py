@@ -13,7 +13,7 @@ from socialized_learning.platform.errors import shown
 from socialized_learning.platform.errors import UserError
 
 FORMAT = 2
-_FIRST_VERSION = "0.1.0"  # Of files that name none.
+FIRST_VERSION = "0.1.0"  # Of files that name none.
 _ABSENT = "(absent)"
 _MAX_DIFFERENCES = 3  # How many differing keys an error names.
 
@@ -36,7 +36,7 @@ def unpack(content: Mapping[str, Any], where: str) -> StoredConfig:
     UserError: it is of a newer format; the message names `where`.
   """
   values = dict(content)
-  found, version = values.pop("format", 1), values.pop("version", _FIRST_VERSION)
+  found, version = values.pop("format", 1), values.pop("version", FIRST_VERSION)
   if found not in range(1, FORMAT + 1):
     raise UserError(f"{where} has format {shown(found)}, this program reads up to {FORMAT}: use version "
                     f"{shown(version)} of the program, which wrote it")
@@ -50,17 +50,12 @@ def with_earlier(values: Mapping[str, Any], wanted: Mapping[str, Any],
   Args:
     values: nested configuration of an earlier version.
     wanted: nested configuration of this version, of the same experiment.
-    earlier: dotted key -> the value that stands for what was done before there was the key.
+    earlier: dotted key -> the value that stands for what was done before there was the key, or a
+      function of the values by their dotted keys.
   """
-  complete = dict(values)
-  for name, value in wanted.items():
-    below = {key.partition(".")[2]: of_key for key, of_key in earlier.items()
-             if key.partition(".")[0] == name}
-    if name not in complete and "" in below:
-      complete[name] = below[""]
-    elif isinstance(value, Mapping) and isinstance(complete.get(name, {}), dict) and below:
-      complete[name] = with_earlier(complete.get(name, {}), value, below)
-  return complete
+  flat = flatten(values)
+  return _completed(values, wanted, {
+      key: value(flat) if callable(value) else value for key, value in earlier.items()})
 
 
 def check_same(stored: StoredConfig, new: Mapping[str, Any], free_keys: Sequence[str],
@@ -75,20 +70,34 @@ def check_same(stored: StoredConfig, new: Mapping[str, Any], free_keys: Sequence
     what: was made with the stored configuration.
   """
   old = with_earlier(stored.values, new, earlier)
-  changes = {key: values for key, values in _differences(_flatten(old), _flatten(new)).items()
+  changes = {key: values for key, values in _differences(flatten(old), flatten(new)).items()
              if not any(key == free or key.startswith(free + ".") for free in free_keys)}
   if changes:
     raise UserError(_describe(changes, stored.version, what))
 
 
-def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Values of a nested configuration by their dotted keys; an empty group is a value."""
   flat = {}
   for key, value in config.items():
     if isinstance(value, dict) and value:
-      flat.update(_flatten(value, f"{prefix}{key}."))
+      flat.update(flatten(value, f"{prefix}{key}."))
     else:
       flat[prefix + key] = value
   return flat
+
+
+def _completed(values: Mapping[str, Any], wanted: Mapping[str, Any], earlier: Mapping[str, Any]
+              ) -> dict[str, Any]:
+  complete = dict(values)
+  for name, value in wanted.items():
+    below = {key.partition(".")[2]: of_key for key, of_key in earlier.items()
+             if key.partition(".")[0] == name}
+    if name not in complete and "" in below:
+      complete[name] = below[""]
+    elif isinstance(value, Mapping) and isinstance(complete.get(name, {}), dict) and below:
+      complete[name] = _completed(complete.get(name, {}), value, below)
+  return complete
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -5,13 +5,16 @@ import re
 import shutil
 import signal
 import socket
+import zlib
 
+import jax
 import numpy as np
 import pytest
 
 from socialized_learning.configs import lewis_config
 from socialized_learning.platform import begin
 from socialized_learning.platform import checkpoints
+from socialized_learning.platform import numerics
 from socialized_learning.platform import run_folder
 from socialized_learning.platform.errors import UserError
 from tests.experiments import cli
@@ -257,6 +260,42 @@ def test_damaged_run_folder(line, whole, tmp_path):
   cli.assert_refused(line.run(*options, "--config.training_steps=60"), "has made 120 already")
   metrics.write_text("{half\n" + metrics.read_text())
   cli.assert_refused(line.run(*options), "metrics.jsonl, line 1")
+
+
+def _as_version_0_1_0(folder):
+  """Takes from a run folder what version 0.1.0 did not write, and the last checkpoint."""
+  shutil.rmtree(folder / "checkpoints/latest/120")
+  config = cli.strict_json((folder / "config.json").read_text())
+  del config["format"], config["version"], config["message"]["variable_length"], config["channel"]
+  (folder / "config.json").write_text(json.dumps(config))
+  for checkpoint in (folder / "checkpoints").glob("*/*"):
+    path = checkpoint / "info/metadata"
+    info = json.loads(path.read_text())
+    info["meta"] = {name: info["meta"][name] for name in ("wall_seconds", "steps_per_second", "data_fingerprint")}
+    path.write_text(json.dumps(info))
+    sums = json.loads((checkpoint / "checksums.json").read_text())
+    sums["info/metadata"] = zlib.crc32(path.read_bytes())
+    (checkpoint / "checksums.json").write_text(json.dumps(sums))
+
+
+def test_a_run_of_an_earlier_version_is_resumed(line, whole, tmp_path):
+  folder = shutil.copytree(whole[1], tmp_path / "run")
+  config = (folder / "config.json").read_bytes()
+  _as_version_0_1_0(folder)
+  result = line.run(*_RUN, f"--workdir={folder}")
+  assert result.status == 0 and "resumed at step 90)" in result.stdout and "note" not in result.stdout, result
+  _assert_same_run(folder, whole[1])
+  assert (folder / "config.json").read_bytes() == config  # Of this version again.
+
+
+def test_what_a_checkpoint_keeps(whole):
+  meta = checkpoints.read_info(whole[4])["meta"]
+  assert meta["settings"].keys() == numerics.settings().keys()
+  assert meta["settings"]["JAX_THREEFRY_PARTITIONABLE"] is True
+  assert meta["software"]["jax"] == jax.__version__ and meta["software"]["devices"] == 4
+  assert meta["config"] == cli.strict_json((whole[4] / "config.json").read_text())
+  held = (whole[4] / "metrics.jsonl").read_bytes()[:meta["metrics"]["bytes"]]
+  assert json.loads(held.splitlines()[-1])["step"] == 120 and zlib.crc32(held) == meta["metrics"]["crc32"]
 
 
 def test_nothing_of_others_is_overwritten(line, whole, tmp_path):
