@@ -30,7 +30,6 @@ _PACKAGE = [
     "rapidfuzz>=3.9",
     "rich>=13.7",
     "scipy>=1.14",
-
     "tensorboardX>=2.6.2.2",
     "tensorflow-datasets>=4.9.10",  # The first with ShardBasedBuilder.
 ]
@@ -41,7 +40,7 @@ _EXTRAS = {
         "hypothesis>=6.100",
         "pytest>=8.2",
         "pytest-timeout>=2.3.1",
-        "pytest-xdist>=3.7",
+        "pytest-xdist>=3.8",
     ],
     # Any version: which ones are safe is checked where it is used, in tools.import_torch.
     "torch": ["torch"],
