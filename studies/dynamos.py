@@ -105,7 +105,8 @@ def page(summaries: Mapping[str, Mapping[str, Any]]) -> str:
       "but the methods beside it.",
       "", "`keep rate`: share of the channels kept, thresholded as in the test, and as they would "
       "be drawn. `MACs`: multiply-accumulates of an image if what is dropped is skipped, as a share "
-      "of the dense network's; of the arithmetic, not of the time (see docs/dynamos.md)."]
+      "of the dense network's; of the arithmetic, not of the time (see docs/dynamos.md).",
+      *runs.order_note(summaries.values())]
   missing = []
   for stream, walk in STREAMS.items():
     done = {each: summaries[_name(stream, *each)] for each in combinations(stream)

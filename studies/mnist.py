@@ -75,7 +75,7 @@ def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
       f"error over {continual.SEEDS} seeds (each with its own start, order, angles or permutations), "
       "clean fidelity, tuned presets; `ours` marks those that are not in the tables of the published "
       "code. Beside it the published mean (10 seeds) and the difference; **bold** where it is above 2 points. "
-      "The network is the working one, of CLS-ER the stable one."]
+      "The network is the working one, of CLS-ER the stable one.", *runs.order_note(summaries.values())]
   for stream in streams:
     rows = [_row(stream, *row, published, summaries[continual.name(stream, *row)])
             for row, published in PUBLISHED[stream].items()]

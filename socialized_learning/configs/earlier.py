@@ -23,6 +23,7 @@ EARLIER: Mapping[str, Mapping[str, Any]] = {
         "speaker_optimiser.skip_grad_norm": 0.0,
     },
     "continual": {
+        "data.order": "files",
         "inference.mode": "threshold",
         "inference.threshold": 0.5,
         "learner.memory_policy": "reservoir",
@@ -32,5 +33,5 @@ EARLIER: Mapping[str, Mapping[str, Any]] = {
         "network.policy_temperature": 0.15,
     },
     "ease_of_learning": {},
-    "masc": {},
+    "masc": {"data.order": "files"},
 }
