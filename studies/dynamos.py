@@ -111,7 +111,8 @@ def page(summaries: Mapping[str, Mapping[str, Any]]) -> str:
       "", f"**A ranking by {_SEEDS} seeds is unreliable here.** Each test comes right after a step of learning "
       f"rate {_LEARNING_RATE}, with running statistics of the last ten batches or so. On seq-mnist the last two "
       "steps took 13 to 22 points from three of the nine runs of `dynamos` (see docs/dynamos.md), more than "
-      "the means of any two methods with a memory differ by."]
+      "the means of any two methods with a memory differ by.",
+      *runs.order_note(summaries.values())]
   missing = []
   for stream, walk in STREAMS.items():
     done = {each: summaries[_name(stream, *each)] for each in combinations(stream)

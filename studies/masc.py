@@ -66,7 +66,7 @@ def page(names: Sequence[str], summaries: Mapping[str, Mapping[str, Any]]) -> st
       "mean is in [../masc.md](../masc.md). Percent on test images among all classes, clean fidelity, "
       "means over the agents; with several seeds mean ± standard error over them. The lead is column "
       "directionality: how much better an agent is on its own classes than the best other agent; "
-      "superior, the share of agents that lead."]
+      "superior, the share of agents that lead.", *runs.order_note(summaries.values())]
   for name in names:
     found = [summaries[_name(name, seed)] for seed in range(_SETS[name])]
     parts += ["", f"## {name}", "", _about(name, found), "", _methods(found, "methods"), "",

@@ -94,7 +94,7 @@ def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
       "clean fidelity, tuned presets: the last column says whose table they are from, that of SYNERGy's "
       "code or, where it has no such row, of CLS-ER's. Beside it the published mean (10 seeds; of how "
       "many CLS-ER's is was not found) and the difference; **bold** where it is above 2 points. The network is "
-      "the working one, of CLS-ER the stable one."]
+      "the working one, of CLS-ER the stable one.", *runs.order_note(summaries.values())]
   for stream in streams:
     rows = [_row(stream, *row, published, summaries[continual.name(stream, *row)])
             for row, published in PUBLISHED[stream].items()]

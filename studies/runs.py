@@ -8,7 +8,7 @@ there; with another `--page` and other `--runs` all is run again.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 import functools
 import json
@@ -65,6 +65,16 @@ def parse(made: argparse.ArgumentParser, arguments: Sequence[str], **choices: Se
   if not flags.page.parent.is_dir():
     made.error(f"--page={flags.page}: there is no folder {flags.page.parent}")
   return flags
+
+
+def order_note(summaries: Iterable[Mapping[str, Any]]) -> list[str]:
+  """Lines of a page, if some of its runs have the images in the order of the files they came in."""
+  if all(summary.get("data", {}).get("order") == "content" for summary in summaries):
+    return []
+  return ["", "In these runs the images are in the order of the files that were read "
+          "(`data.order=files`), and batches, chunks, phases and held-out images depend on it. Runs now "
+          "order images by content unless told otherwise: on the same seed they differ from these as on "
+          "another seed."]
 
 
 def complete(flags: argparse.Namespace, wanted: Sequence[records.Job],

@@ -106,7 +106,8 @@ def page(streams: Sequence[str], summaries: continual.Summaries) -> str:
       "where the network has filters: on CIFAR-100. The last line of a table says what the "
       "penalty adds: the mean over seeds of the difference to Mean-ER on the same stream.", "",
       "Without averaging (decay 0) the semantic network is the working network as it was at the last "
-      "update; where every step is one, the two are always the same and what is left is ER."]
+      "update; where every step is one, the two are always the same and what is left is ER.",
+      *runs.order_note(summaries.values())]
   for stream in streams:
     setting = continual.SETTINGS[stream].replace("_", "-")
     parts += ["", f"## {stream} ({setting})"]

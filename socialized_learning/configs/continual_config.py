@@ -88,6 +88,7 @@ def get_config(sweep: str = "er,rot-mnist5k,200") -> config_dict.ConfigDict:
       skip_channels=False)  # Whether to answer the test without those that no image of a kind needs.
   config.data.name = source.name
   config.data.download = False
+  config.data.order = "content"  # Of the images, whatever files hold them; files: as those have it.
   config.population = config_dict.create(
       size=1,  # Independent seeds, trained at once: run seed, plan and start are the member's own.
       mapping="auto")  # How members are computed: vmap, loop, auto.

@@ -29,6 +29,7 @@ EARLIER: Mapping[str, Mapping[str, Any]] = {
         "speaker_optimiser.skip_grad_norm": 0.0,
     },
     "continual": {
+        "data.order": "files",
         "inference.mode": "threshold",
         "inference.threshold": 0.5,
         "learner.memory_policy": "reservoir",
@@ -41,6 +42,7 @@ EARLIER: Mapping[str, Mapping[str, Any]] = {
         "speaker.torso.activate_final": _has_mlp_torso,
     },
     "masc": {
+        "data.order": "files",
         "train": True,
     },
 }

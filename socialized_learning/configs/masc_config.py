@@ -41,6 +41,7 @@ def get_config(sweep: str = "mnist5k") -> config_dict.ConfigDict:
   config.fidelity = "clean"
   config.data.update(
       name=sweep, download=False,
+      order="content",  # Of the images, whatever files hold them; files: as those have it.
       validation=0.1,  # Of each class, to choose models and calibrate gates.
       classes=0,  # The first so many; 0 for all.
       images_per_class=0,  # To train on, those held out too; 0 for all.

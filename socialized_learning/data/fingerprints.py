@@ -1,7 +1,7 @@
-"""What tells data apart: of other images, or the same in another order, a run cannot go on.
+"""What tells data apart: a run is not resumed with other images, or the same in another order.
 
-Memories and held-out sets are positions in the data, so that the same files in another format may be
-other data.
+Memories and held-out sets are positions in the data. Image sets that are ordered by content have the
+same fingerprint whatever files hold them; the same images in the order of other files have another.
 """
 
 from collections.abc import Iterable, Mapping

@@ -115,22 +115,30 @@ class ContinualExperiment(base.FusedExperiment):
           ) -> dict[str, chex.Array]:
     """Makes updates of one task; before the first and at the end of each looks about."""
     if not global_step and not self.results.begun:
-      self._at_start(rng)
+      self._at_start(rng, writer)
     metrics = super().step(
         global_step=global_step, rng=rng, writer=writer, num_updates=num_updates)
-    for task in np.flatnonzero(self._streams[0].plan.task_ends == global_step + num_updates):
-      self._at_end_of(int(task), rng)
+    self._end_tasks(global_step + num_updates, rng, writer)
     return metrics
 
-  def _at_start(self, rng: chex.Array) -> None:
+  def _at_start(self, rng: chex.Array, writer: Any) -> None:
     """Accuracies before any training, and the beginning of the first task that has steps."""
     with self._stopwatch.pause():
       self.results.note_start(self._examined(range(self.results.num_tasks)))
     self._cross_border("begin", 0, rng)
-    if self._config.method == "joint":  # No task has an end of its own.
-      return
-    for task in np.flatnonzero(self._streams[0].plan.task_ends == 0):
-      self._at_end_of(int(task), rng)
+    if self._config.method != "joint":  # Of which no task has an end of its own.
+      self._end_tasks(0, rng, writer)
+
+  def _end_tasks(self, step: int, rng: chex.Array, writer: Any) -> None:
+    """Ends the tasks whose last update this was, and writes how much is known then.
+
+    There are several where tasks have no step: they are one line of metrics, that of the last.
+    """
+    ended = np.flatnonzero(self._streams[0].plan.task_ends == step).tolist()
+    for task in ended:
+      self._at_end_of(task, rng)
+    if ended and writer is not None:
+      writer.write_now(step, self.results.after_task(ended[-1], self._streams[0]))
 
   def _at_end_of(self, task: int, rng: chex.Array) -> None:
     """What a task's end brings: the learner's own business, an examination, the next task."""
@@ -193,9 +201,10 @@ class ContinualExperiment(base.FusedExperiment):
             | self._probes.reports | self._skipped | ({"counters": counters} if counters else {}))
 
   def write_artifacts(self, folder: run_folder.RunFolder) -> None:
-    """Writes `accuracy_matrix.csv`, a line per seed, head and setting, and the probes' pictures."""
-    folder.write_text("accuracy_matrix.csv", self.results.csv(
-        self._config, self._streams[0], int(devices.first(self._state).step)))
+    """Writes the tables of results and the probes' pictures."""
+    steps = int(devices.first(self._state).step)
+    for name, text in self.results.tables(self._config, self._streams[0], steps).items():
+      folder.write_text(name, text)
     for name, picture in self._probes.pictures().items():
       folder.write_bytes(f"{name}.png", picture)
 

@@ -82,6 +82,20 @@ class Results:
             nested=stream.tests.nested is not None))
     return found
 
+  def after_task(self, task: int, stream: streams.Stream) -> dict[str, Any]:
+    """What metrics.jsonl says after a task: accuracies in percent on its test set and those before.
+
+    `HEAD_SETTING` is their mean and `HEAD_SETTING/task_n` that of task n, counted from 1, both means
+    over the seeds; `HEAD_SETTING/seeds` [N, task + 1] is the accuracy of each seed on each of them.
+    """
+    found: dict[str, Any] = {"test/task": task + 1}
+    for e in self.examinations(stream):
+      name, seeds = f"test/{e.head}_{e.setting}", np.asarray(e.accuracy)[:, task, :task + 1]
+      found[name] = float(continual.average_accuracies(e.accuracy)[:, task].mean())
+      found |= {f"{name}/task_{i + 1}": float(mean) for i, mean in enumerate(seeds.mean(axis=0))}
+      found[f"{name}/seeds"] = seeds.tolist()
+    return found
+
   def final_metrics(self, stream: streams.Stream) -> dict[str, float]:
     """Final average accuracies, the mean over the seeds."""
     return {f"test/{e.head}_{e.setting}": float(
@@ -106,17 +120,20 @@ class Results:
     return {
         "method": config.method, "stream": config.stream.name, "setting": stream.setting,
         "buffer": config.learner.buffer_size, "fidelity": config.learner.fidelity,
-        "seeds": self._seeds(config), "data": {"name": config.data.name, "kind": kind},
+        "seeds": self._seeds(config),
+        "data": {"name": config.data.name, "kind": kind, "order": config.data.order},
         "plan": [streams.fingerprint(each) for each in planned], "num_tasks": self.num_tasks,
         "preset": config.preset.to_dict() | {"changed": changed_values(config)},
         "forgetting_definition": FORGETTING, "heads": heads}
 
-  def csv(self, config: config_dict.ConfigDict, stream: streams.Stream, steps: int) -> str:
-    """The table `accuracy_matrix.csv` after so many updates."""
-    return continual_csv.to_csv(
-        self.examinations(stream), method=config.method, stream=config.stream.name,
-        buffer=config.learner.buffer_size, seeds=self._seeds(config), steps=steps,
-        forgetting=FORGETTING)
+  def tables(self, config: config_dict.ConfigDict, stream: streams.Stream, steps: int
+            ) -> dict[str, str]:
+    """CSV files by name, after so many updates."""
+    run = {"method": config.method, "stream": config.stream.name,
+           "buffer": config.learner.buffer_size, "seeds": self._seeds(config)}
+    found = self.examinations(stream)
+    return {"results.csv": continual_csv.to_csv(found, **run, steps=steps, forgetting=FORGETTING),
+            "accuracy_matrix.csv": continual_csv.matrix_to_csv(found, **run)}
 
   def _seeds(self, config: config_dict.ConfigDict) -> list[int]:
     """Seeds of the members' plans; their other randomness hangs on the run's seed and their number."""

@@ -23,26 +23,27 @@ from socialized_learning.streams import transforms
 
 
 @functools.cache
-def _load(name, data_dir, download):
-  return sources.load(name, data_dir=data_dir or None, download=download)
+def _load(name, data_dir, download, order):
+  return sources.load(name, data_dir=data_dir or None, download=download, order=order)
 
 
 def load_images(config: config_dict.ConfigDict) -> sources.ImageSet:
   """The images that the stream is made of."""
-  return _load(config.data.name, config.data.dir, config.data.download)
+  return _load(config.data.name, config.data.dir, config.data.download, config.data.order)
 
 
 def plan(config: config_dict.ConfigDict) -> tuple[streams.Stream, ...]:
   """The stream as each member meets it: the members' seeds follow each other."""
   options = {name: value for name, value in config.stream.items() if name not in ("name", "seed")}
   return _plan(config.stream.name, config.data.name, config.data.dir, config.data.download,
-               config.batch_size, config.num_epochs, config.stream.seed, config.population.size,
-               config.method == "joint", tuple(sorted(options.items())))
+               config.data.order, config.batch_size, config.num_epochs, config.stream.seed,
+               config.population.size, config.method == "joint", tuple(sorted(options.items())))
 
 
 @functools.lru_cache(maxsize=2)
-def _plan(name, source, data_dir, download, batch_size, num_epochs, seed, size, is_joint, options):
-  images = _load(source, data_dir, download)
+def _plan(name, source, data_dir, download, order, batch_size, num_epochs, seed, size, is_joint,
+          options):
+  images = _load(source, data_dir, download, order)
   make = lambda member: streams.make(
       name, images.train.labels, images.test.labels, batch_size=batch_size, num_epochs=num_epochs,
       seed=seed + member, options=dict(options))

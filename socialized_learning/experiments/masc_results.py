@@ -232,9 +232,9 @@ def summary(config: config_dict.ConfigDict, world: masc_world.World,
   """What `summary.json` says."""
   classes = [np.flatnonzero(group).tolist() for group in world.groups]
   return {
-      "data": {"name": config.data.name, "kind": world.kind, "training_images":
-               [len(images) for images in world.owned], "held_out": len(world.held_out),
-               "test_images": len(world.test.labels)},
+      "data": {"name": config.data.name, "kind": world.kind, "order": config.data.order,
+               "training_images": [len(images) for images in world.owned],
+               "held_out": len(world.held_out), "test_images": len(world.test.labels)},
       "given": sorted(masc_weights.given(config)),
       "fidelity": config.fidelity, "kd_mode": config.collaboration.kd_mode, "gate": config.evaluation.gate,
       "num_agents": len(world.groups), "classes": classes,

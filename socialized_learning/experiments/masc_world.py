@@ -44,16 +44,16 @@ def load(config: config_dict.ConfigDict) -> World:
     UserError: no such images or groups, or a group that has nothing to learn from.
   """
   given = config.groups.given
-  return _load(config.data.name, config.data.dir, config.data.download, config.data.validation,
-               config.data.classes, config.data.images_per_class, config.groups.num_agents, config.groups.split,
+  return _load(config.data.name, config.data.dir, config.data.download, config.data.order,
+               config.data.validation, config.data.classes, config.data.images_per_class, config.groups.num_agents, config.groups.split,
                config.groups.seed, given if isinstance(given, str) else str(tuple(given)),
                config.random_seed)
 
 
 @functools.lru_cache(maxsize=1)
-def _load(name, data_dir, download, validation, classes, images_per_class, num_agents, split,
+def _load(name, data_dir, download, order, validation, classes, images_per_class, num_agents, split,
           groups_seed, given, seed) -> World:
-  found = sources.load(name, data_dir=data_dir or None, download=download)
+  found = sources.load(name, data_dir=data_dir or None, download=download, order=order)
   kind, num_classes = found.kind, found.num_classes
   train, test = found.train, found.test
   if classes:

@@ -158,7 +158,7 @@ class Run:
       try:
         if in_thread:
           evaluator = background.Background(lambda: self._follow(writer))
-        train.train(self._experiment_class, config, checkpointer, None, actions)
+        train.train(self._experiment_class, config, checkpointer, writers.ExperimentWriter(writer), actions)
         if evaluator is not None:
           evaluator.finish(wait=not interrupts.requested())
       finally:

@@ -1,12 +1,16 @@
-"""The results of a continual-learning run as a table: a line per seed, head and setting.
+"""The results of a continual-learning run as tables.
+
+`results.csv` has a line per seed, head and setting with their metrics; `accuracy_matrix.csv` is tidy, one
+accuracy a line, so that `pandas.read_csv(…).pivot(…)` gives the matrix of a seed.
 
 Shapes: `S` seeds, `T` tasks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import csv
 import dataclasses
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +19,8 @@ from socialized_learning.metrics import continual
 
 _RUN = ("method", "stream", "buffer", "seed")
 _EXAMINATION = ("head", "setting", "label_space", "task_identity")
+# Of `accuracy_matrix.csv`: tasks are counted from 1, `after_task` 0 is the network before training.
+MATRIX_HEADER = (*_RUN, "head", "setting", "after_task", "task", "accuracy")
 # Columns, and what they are in `Examination.metrics`.
 _METRICS = {"final_average_accuracy": "final_average_accuracy", "backward_transfer": "bwt",
             "forward_transfer": "fwt", "forgetting": "forgetting", "ece": "ece"}
@@ -63,7 +69,7 @@ def header(num_tasks: int) -> list[str]:
 
 def to_csv(examinations: Sequence[Examination], *, method: str, stream: str, buffer: int | None,
            seeds: Sequence[int], steps: int, forgetting: str = "clean") -> str:
-  """The table of one run, for each seed its examinations in the order given.
+  """The table `results.csv` of one run, for each seed its examinations in the order given.
 
   Args:
     examinations: all of the same S and T.
@@ -86,14 +92,56 @@ def to_csv(examinations: Sequence[Examination], *, method: str, stream: str, buf
   if len({metrics.shape for metrics in columns}) != 1:
     raise ValueError(f"examinations must be of the same tasks, got those of "
                      f"{[metrics.shape[-1] - len(_METRICS) for metrics in columns]} tasks")
+  rows = [[method, stream, buffer or 0, seed, *(getattr(examination, key) for key in _EXAMINATION),
+           steps, *("" if np.isnan(value) else value for value in metrics[row].tolist())]
+          for row, seed in enumerate(seeds)
+          for examination, metrics in zip(examinations, columns, strict=True)]
+  return _text(header(columns[0].shape[-1] - len(_METRICS)), rows)
+
+
+def matrix_to_csv(examinations: Sequence[Examination], *, method: str, stream: str,
+                  buffer: int | None, seeds: Sequence[int]) -> str:
+  """The table `accuracy_matrix.csv` of one run: every accuracy that was measured, one a line.
+
+  A line says how accurate, in percent, a head of a seed was on the test set of `task` after training
+  on `after_task`: on a later task it had not seen it, and after task 0 nothing at all.
+
+  Args:
+    examinations: of S seeds.
+    method: name of the learner.
+    stream: name of the stream.
+    buffer: slots of the memory; None is written as 0.
+    seeds: S seeds.
+
+  Raises:
+    ValueError: other shapes than those of S seeds.
+  """
+  rows = []
+  for examination in examinations:
+    _check(examination, len(seeds))
+  for row, seed in enumerate(seeds):
+    for examination in examinations:
+      for (after, task), accuracy in np.ndenumerate(_with_start(examination)[row]):
+        if not np.isnan(accuracy):
+          rows.append([method, stream, buffer or 0, seed, examination.head, examination.setting,
+                       after, task + 1, float(accuracy)])
+  return _text(MATRIX_HEADER, rows)
+
+
+def _with_start(examination: Examination) -> np.ndarray:
+  """Accuracies [S, 1 + T, T] before any training and after each task; NaN where not measured."""
+  accuracy = np.asarray(examination.accuracy, np.float64)
+  start = np.nan if examination.random_init is None else np.asarray(examination.random_init, np.float64)
+  start = np.broadcast_to(start, accuracy[:, 0].shape)
+  return np.concatenate([start[:, None], accuracy], axis=1)
+
+
+def _text(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+  """Lines of CSV, the names of the columns first; numbers with all digits."""
   text = io.StringIO()
   writer = csv.writer(text, lineterminator="\n")
-  writer.writerow(header(columns[0].shape[-1] - len(_METRICS)))
-  for row, seed in enumerate(seeds):
-    for examination, metrics in zip(examinations, columns, strict=True):
-      writer.writerow([
-          method, stream, buffer or 0, seed, *(getattr(examination, key) for key in _EXAMINATION),
-          steps, *("" if np.isnan(value) else value for value in metrics[row].tolist())])
+  writer.writerow(names)
+  writer.writerows(rows)
   return text.getvalue()
 
 

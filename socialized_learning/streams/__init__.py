@@ -2,6 +2,8 @@
 
 A plan depends on the stream's name, the labels, the batch size, the epochs, the seed and the
 options, and on nothing else: neither on the method and its memory nor on the run's randomness.
+It holds positions, so that it is a plan of the same images only where these come in the same order:
+`data.sources.load` with `order="content"` gives them one that does not depend on the files.
 """
 
 from collections.abc import Mapping

@@ -4,6 +4,11 @@ Classes come back, phases differ in size, and no training image is used twice. A
 up front from one legacy NumPy generator, in the order of the published code, so that they are the
 same for every method, memory and seed of a run.
 
+The draws refer to classes by their first image and to images by their place in the class, so that
+they depend on the order of the images. The published code has the order of CIFAR-100's official
+files, and its generator is shared with the memory: of the published phases only the first is the
+same for all methods, phases 2 to 20 differ with method, slots, batch size and epochs.
+
 Shapes: `n` images, `m` classes of a phase, `k` images of a phase.
 Source: Mi et al. 2020; `datasets/gcil_cifar100.py` of SYNERgy and CLS-ER.
 """
@@ -34,7 +39,7 @@ def draw_phases(labels: np.ndarray, num_phases: int, options: Options) -> list[P
   """Draws all phases.
 
   Args:
-    labels: [n], in the order of the data set.
+    labels: [n], in the order of the images.
     num_phases: how many.
     options: those of gcil.
 

@@ -23,7 +23,7 @@ _LEAST = {"num_tasks": 0, "classes_per_task": 0, "gcil_seed": 0, "gcil_phase_siz
 class Options:
   """Options of all streams; one that means nothing to a stream must keep its default there."""
   validation: float = 0.0  # This share of the training images replaces the test set.
-  shuffle: bool = True  # False: every epoch in the order of the data set.
+  shuffle: bool = True  # False: every epoch in the order of the images, `data.order`.
   num_tasks: int = 0  # 0: the stream's own number; of gcil, the phases.
   classes_per_task: int = 0  # 0: the stream's own number.
   short_batch: str = GIVEN  # The short last batch of an epoch: "drop" or "keep".

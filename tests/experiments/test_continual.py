@@ -13,6 +13,7 @@ from socialized_learning.experiments import continual_world
 from socialized_learning.platform import checkpoints
 from tests.data.sources import files
 from tests.experiments import cli
+from tests.platform import event_files
 
 _RECIPE = cli.RECIPE.with_name("continual_config.py")
 # Three tasks of 31 steps and a short last batch each; borders lie inside of calls.
@@ -44,7 +45,8 @@ def test_summary(whole):
               "setting": "domain_il", "seeds": [0, 1], "num_tasks": 3, "step": _STEPS,
               "fidelity": "clean"}
   assert {name: summary[name] for name in expected} == expected
-  assert summary["data"] == {"name": "mnist5k", "kind": "real, 5,000 images of MNIST train"}
+  assert summary["data"] == {"name": "mnist5k", "kind": "real, 5,000 images of MNIST train",
+                             "order": "content"}
   working = summary["heads"]["working"]["domain_il"]
   matrix = np.array(working["accuracy_matrix"], float)
   # Every test set of the past, the next one unseen, and no other.
@@ -63,7 +65,7 @@ def test_summary(whole):
 
 
 def test_table(whole):
-  rows = list(csv.DictReader((whole[1] / "accuracy_matrix.csv").read_text().splitlines()))
+  rows = list(csv.DictReader((whole[1] / "results.csv").read_text().splitlines()))
   assert [(row["method"], row["seed"], row["head"], row["setting"]) for row in rows] == [
       ("er", "0", "working", "domain_il"), ("er", "1", "working", "domain_il")]
   assert {row["steps"] for row in rows} == {str(_STEPS)}
@@ -71,6 +73,37 @@ def test_table(whole):
   assert len(set(summary["plan"])) == 2  # Each seed has its own.
   final = summary["heads"]["working"]["domain_il"]["final_average_accuracy"]
   assert [float(row["task_3"]) for row in rows] == pytest.approx(final)
+
+
+def test_the_accuracy_matrix(whole):
+  rows = list(csv.DictReader((whole[1] / "accuracy_matrix.csv").read_text().splitlines()))
+  working = cli.summary(whole[1])["heads"]["working"]["domain_il"]
+  found = np.full((2, 4, 3), np.nan)
+  for row in rows:
+    assert (row["method"], row["buffer"], row["head"], row["setting"]) == (
+        "er", "200", "working", "domain_il")
+    found[int(row["seed"]), int(row["after_task"]), int(row["task"]) - 1] = float(row["accuracy"])
+  np.testing.assert_array_equal(found[:, 1:], np.array(working["accuracy_matrix"], float))
+  np.testing.assert_array_equal(found[:, 0], working["random_init"])
+
+
+def test_metrics_after_each_task(whole):
+  matrix = np.array(cli.summary(whole[1])["heads"]["working"]["domain_il"]["accuracy_matrix"], float)
+  rows = [row for row in cli.lines(whole[1] / "metrics.jsonl") if "task" in row]
+  assert [(row["step"], row["split"], row["task"]) for row in rows] == [
+      (32, "test", 1), (64, "test", 2), (96, "test", 3)]
+  points = set()
+  for task, row in enumerate(rows):
+    seen = matrix[:, task, :task + 1]
+    np.testing.assert_array_equal(row["working_domain_il/seeds"], seen)
+    numbers = {f"working_domain_il/task_{i + 1}": mean for i, mean in enumerate(seen.mean(axis=0))}
+    numbers["working_domain_il"] = seen.mean()
+    for name, number in numbers.items():
+      assert row[name] == pytest.approx(number)
+    points |= {(row["step"], name) for name in ("task", *numbers)}
+  shown = event_files.points(whole[1] / "tensorboard/test")
+  # Once each, though the final evaluation finds the last mean again.
+  assert sorted((step, tag) for step, tag, _ in shown) == sorted(points)
 
 
 def test_members_differ_and_do_not_hang_on_each_other(line, whole, tmp_path):
@@ -98,6 +131,7 @@ def test_killed_and_resumed(line, whole, tmp_path):
   result = _start(line, folder, *_RUN).wait()
   assert result.status == 0 and "resumed at step" in result.stdout, result
   cli.assert_same_run(folder, whole[1], _STEPS)
+  assert _left(folder) == _left(whole[1])
 
 
 def test_evaluated_again(line, whole, tmp_path):
@@ -105,6 +139,15 @@ def test_evaluated_again(line, whole, tmp_path):
   (folder / "summary.json").unlink()
   assert _start(line, folder, *_RUN, "--jaxline_mode=eval").wait().status == 0
   assert cli.summary(folder) == cli.summary(whole[1])
+  assert _left(folder) == _left(whole[1])
+  assert (folder / "metrics.jsonl").read_bytes() == (whole[1] / "metrics.jsonl").read_bytes()
+
+
+def _left(folder):
+  """Tables, and points that TensorBoard shows, of a run, but for its speed."""
+  tables = {name: (folder / name).read_text() for name in ("results.csv", "accuracy_matrix.csv")}
+  return tables | {path.name: [point for point in event_files.points(path) if point[1] != "steps_per_sec"]
+                   for path in (folder / "tensorboard").iterdir()}
 
 
 _METHODS = ("agem,seq-mnist5k,200", "agem_r,mnist5k-360,200", "clser,seq-mnist5k,200",
@@ -293,11 +336,16 @@ def test_a_run_goes_on_with_its_own_data_only(line, tmp_path):
     return _start(line, folder, f"--config.data.dir={data}", f"--config.training_steps={steps}",
                   "--config.batch_size=2", "--config.stream.num_tasks=2", sweep="sgd,rot-mnist").wait()
 
-  assert start(1).status == 0
-  moved = data.rename(tmp_path / "moved")
-  data = moved  # The same files elsewhere.
   assert start(2).status == 0
-  files.write_mnist_npz(data, **{name: arrays[name][::-1] for name in ("x_train", "y_train")})
+  whole = folder
+  folder, data = tmp_path / "resumed", data.rename(tmp_path / "moved")  # The same files elsewhere.
+  assert start(1).status == 0
+  # The same images in another order.
+  files.write_mnist_npz(data, **{name: array[::-1] for name, array in arrays.items()})
+  assert start(2).status == 0
+  cli.assert_same_summary(folder, whole)
+  cli.assert_same_arrays(folder, whole, 2)
+  files.write_mnist_npz(data, y_train=arrays["y_train"][::-1])  # Other images.
   cli.assert_refused(start(3), "begun with other data of mnist", "--config.data.dir")
 
 

@@ -45,7 +45,7 @@ def test_summary(whole):
   assert summary["num_agents"] == 2 and summary["classes"] == [[0, 1], [2, 3]]
   assert summary["data"] == {
       "name": "mnist5k", "kind": "real, 5,000 images of MNIST train, the first 4 of 10 classes, "
-      "20 training images of each class", "training_images": [36, 36], "held_out": 8,
+      "20 training images of each class", "order": "content", "training_images": [36, 36], "held_out": 8,
       "test_images": 400}
   steps = np.diff([0, *_ENDS.values()])
   assert [(stage["name"], stage["steps"]) for stage in summary["stages"]] == list(zip(_ENDS, steps))

@@ -1,4 +1,4 @@
-"""The table of a continual-learning run: its columns, its lines, and what is not defined."""
+"""The tables of a continual-learning run: their columns, their lines, and what is not defined."""
 
 import csv
 import io
@@ -81,6 +81,28 @@ def test_what_is_not_defined_is_empty():
   for row in rows:  # Of one task alone nothing was measured.
     assert row["final_average_accuracy"] and row["ece"] and row["task_4"]
     assert not any(row[name] for name in ("backward_transfer", "forward_transfer", "forgetting"))
+
+
+def test_the_matrix_has_a_line_for_each_accuracy():
+  text = continual_csv.matrix_to_csv([_examination(), _examination(head="semantic", random_init=None)],
+                                     **{key: value for key, value in _RUN.items() if key != "steps"})
+  rows = _read(text)
+  assert ",".join(continual_csv.MATRIX_HEADER) == text.split("\n")[0] == (
+      "method,stream,buffer,seed,head,setting,after_task,task,accuracy")
+  found = np.full((2, 2, 5, 4), np.nan)
+  for row in rows:
+    assert (row["method"], row["stream"], row["buffer"], row["setting"]) == (
+        "er", "seq-cifar10", "200", "class-il")
+    place = ("37".index(row["seed"]), ["working", "semantic"].index(row["head"]), int(row["after_task"]),
+             int(row["task"]) - 1)
+    assert np.isnan(found[place])  # Once each.
+    found[place] = float(row["accuracy"])
+  np.testing.assert_array_equal(found[:, :, 1:], np.stack([_ACCURACY] * 2, axis=1))
+  np.testing.assert_array_equal(found[:, 0, 0], [_RANDOM] * 2)
+  assert np.isnan(found[:, 1, 0]).all() and len(rows) == 2 * (4 + 13 + 13)
+  with pytest.raises(ValueError, match=r"must be \[S, T, T\] of 2 seeds"):
+    continual_csv.matrix_to_csv([_examination(_ACCURACY[:1])], method="er", stream="s", buffer=1,
+                                seeds=[3, 7])
 
 
 @pytest.mark.parametrize("examinations, message", [

@@ -25,8 +25,8 @@ Every set that is not part of the package is also read from `NAME.npz` (`x_train
 `y_test`), from `NAME_webp.zip` (see `archives`; not MNIST), from the parquet files of the Hugging Face
 hub (needs pyarrow), and from `train/CLASS/*.png` with `test/CLASS/*.png` (see `class_folders`).
 
-All formats of a set hold the same images, but TFDS, the hub, `cifar100_webp.zip` and folders in
-another order than the official files. A stream that cuts a set by position depends on that.
+All formats of a set hold the same images, but in different orders. Experiments order them by content,
+so that nothing they do depends on the format; `order="files"` keeps the order of the files.
 
 Importing this package costs no more than NumPy. TensorFlow is never imported but by TFDS, to
 download.
@@ -48,6 +48,7 @@ from socialized_learning.data.sources import cifar
 from socialized_learning.data.sources import class_folders
 from socialized_learning.data.sources import hub
 from socialized_learning.data.sources import idx
+from socialized_learning.data.sources import order as order_lib
 from socialized_learning.data.sources import prepared
 from socialized_learning.data.sources import search
 from socialized_learning.data.sources import svhn
@@ -112,8 +113,8 @@ class _NothingFoundError(UserError):
   """No file of a set is there."""
 
 
-def load(name: str, *, data_dir: str | os.PathLike | None = None, download: bool = False
-        ) -> ImageSet:
+def load(name: str, *, data_dir: str | os.PathLike | None = None, download: bool = False,
+         order: str = "files") -> ImageSet:
   """Returns a set, all of it in memory; the same arrays, read-only, each time it is asked for.
 
   Args:
@@ -121,26 +122,38 @@ def load(name: str, *, data_dir: str | os.PathLike | None = None, download: bool
     data_dir: folder to look in; by default the environment variable SOCIALIZED_LEARNING_DATA, then
       TFDS's own default (TFDS_DATA_DIR, else ~/tensorflow_datasets).
     download: if nothing is found there, let TFDS download the set into it.
+    order: of the images of each split: `content`, the same whatever files hold them (see
+      `order.by_content`), or `files`, as the files have it.
 
   Raises:
     UserError: unknown set, nothing found, or files that are missing, damaged or of another set.
   """
   if name not in NAMES:
     raise UserError(f"unknown image set {name!r}; the known ones are {', '.join(NAMES)}")
+  if order not in order_lib.ORDERS:
+    raise UserError(f"data.order={order!r}: choose one of {', '.join(order_lib.ORDERS)}")
   folder = (data_dir or os.environ.get(DATA_VARIABLE) or os.environ.get("TFDS_DATA_DIR")
             or "~/tensorflow_datasets")
   root = Path(os.path.expanduser(folder)).absolute()
   try:
-    return _load(name, root)
+    return _load(name, root, order)
   except _NothingFoundError:
     if not download or not _SETS[name].tfds_name:
       raise
   prepared.download(_SETS[name].tfds_name, root)
-  return _load(name, root)
+  return _load(name, root, order)
 
 
 @functools.cache
-def _load(name: str, root: Path) -> ImageSet:
+def _load(name: str, root: Path, order: str) -> ImageSet:
+  found = _in_files(name, root)
+  if order == "files":
+    return found
+  return found._replace(train=order_lib.by_content(found.train), test=order_lib.by_content(found.test))
+
+
+def _in_files(name: str, root: Path) -> ImageSet:
+  """Returns a set in the order of its files."""
   try:
     if name in _OWN:
       return _OWN[name](root)
