@@ -15,6 +15,7 @@ from socialized_learning.configs import common
 from socialized_learning.configs import earlier
 from socialized_learning.platform import agreement
 from socialized_learning.platform import checkpoints
+from socialized_learning.platform import folder_probe
 from socialized_learning.platform import numerics
 from socialized_learning.platform import run_folder
 from socialized_learning.platform import stored_config
@@ -174,6 +175,7 @@ def _claim(folder: run_folder.RunFolder, config: config_dict.ConfigDict, mode: s
   """
   if mode != "eval" and jax.process_index() == 0:
     folder.lock()
+    folder_probe.check(folder)
     if checkpoints.latest_step(folder.path) is None:
       folder.write_config(config.to_dict())
 

@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 from socialized_learning.platform import json_files
+from socialized_learning.platform import signals
 from socialized_learning.platform import stored_config
 from socialized_learning.platform.errors import FolderError
 from socialized_learning.platform.errors import UserError
@@ -54,8 +55,9 @@ class RunFolder:
     for number in itertools.count(1):
       path = pathlib.Path(root) / (stem if number == 1 else f"{stem}-{number}")
       try:
-        path.mkdir(parents=True)
-        return cls.open(path)
+        with signals.shielded():
+          path.mkdir(parents=True)
+          return cls.open(path)
       except OSError as error:
         if isinstance(error, FileExistsError) and path.exists():
           continue  # Another run started in the same second.
@@ -74,6 +76,11 @@ class RunFolder:
     """
     folder = cls(path)
     try:
+      str(folder.path).encode()
+    except UnicodeEncodeError as error:
+      raise UserError(f"the name of run folder {folder.path} is not UTF-8, which checkpoints need: use "
+                      "another --workdir") from error
+    try:
       is_there, is_folder = folder.path.exists(), folder.path.is_dir()
       folder.config.exists()
     except OSError as error:  # A folder that may not be entered, a name that is too long.
@@ -86,9 +93,10 @@ class RunFolder:
       return folder
     probe = folder.path / f".probe-{os.getpid()}"
     try:
-      folder.path.mkdir(parents=True, exist_ok=True)
-      probe.touch()
-      probe.unlink()
+      with signals.shielded():
+        folder.path.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
     except OSError as error:
       raise UserError(f"cannot write in run folder {path}: {error.strerror}") from error
     return folder
@@ -136,11 +144,12 @@ class RunFolder:
     path = self.path / name
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-      with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-      os.replace(temporary, path)
+      with signals.shielded():
+        with open(temporary, "wb") as file:
+          file.write(content)
+          file.flush()
+          os.fsync(file.fileno())
+        os.replace(temporary, path)
     except OSError as error:
       with contextlib.suppress(OSError):
         temporary.unlink(missing_ok=True)
