@@ -76,7 +76,8 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
   """The tensors of a file that `torch.save` has written, as float32 arrays by name.
 
   Raises:
-    UserError: PyTorch is missing or too old, the file cannot be read, or it holds no state dict.
+    UserError: PyTorch is missing or too old, the file cannot be read, or it holds no state dict of
+      finite numbers.
   """
   torch = _import_torch()
   try:
@@ -95,7 +96,26 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
       isinstance(tensor, torch.Tensor) for tensor in found.values()):
     raise UserError(f"{path}: holds no state dict, expected tensors by name, or a dictionary with "
                     "them as 'state_dict'")
-  return {str(name): tensor.detach().float().numpy() for name, tensor in found.items()}
+  return {str(name): _array(path, name, tensor) for name, tensor in found.items()}
+
+
+def _array(path: pathlib.Path, name: Any, tensor: Any) -> np.ndarray:
+  """A tensor as a float32 array.
+
+  Raises:
+    UserError: it stands for more numbers than the file holds (an expanded one repeats a few without
+      end), is no array of numbers, or is not finite.
+  """
+  if tensor.numel() * tensor.element_size() > path.stat().st_size:
+    raise UserError(f"{path}: {name} of shape {list(tensor.shape)} is larger than the file: it is an expanded "
+                    "tensor, save it with .contiguous()")
+  try:
+    array = tensor.detach().float().numpy()
+  except (RuntimeError, TypeError) as error:  # Sparse, without data, ….
+    raise UserError(f"{path}: {name} is no dense tensor of numbers: save a plain state dict") from error
+  if not np.isfinite(array).all():
+    raise UserError(f"{path}: {name} holds NaN or infinity: its training has failed, use an earlier checkpoint")
+  return array
 
 
 def _numbers_of_numpy() -> list[Any]:

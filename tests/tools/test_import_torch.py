@@ -25,10 +25,18 @@ class _Tensor(np.ndarray):
     return self
 
   def float(self):
-    return self.astype(np.float32)
+    return self if self.dtype == object else self.astype(np.float32)
 
   def numpy(self):
+    if self.dtype == object:
+      raise TypeError("can't convert sparse tensors")
     return np.asarray(self)
+
+  def numel(self):
+    return self.size
+
+  def element_size(self):
+    return self.itemsize
 
 
 def _tensors(state):
@@ -58,7 +66,7 @@ def _torch(monkeypatch):
 @pytest.fixture(name="file")
 def _file(tmp_path):
   path = tmp_path / "checkpoint.pth"
-  path.write_bytes(b"read by nobody")
+  path.write_bytes(bytes(1 << 20))  # Read by nobody.
   return path
 
 
@@ -125,6 +133,18 @@ def test_a_missing_tensor_is_named_with_its_file(torch, file, tmp_path, capsys):
   del torch.held["state_dict"]["layers.0.bias"]
   message = _error(capsys, file, "--to", tmp_path / "new")
   assert message == f"error: {file} lacks layers.0.bias, expected of shape [2]\n"
+
+
+@pytest.mark.parametrize("tensor, message", [
+    (np.broadcast_to(np.float32(1), (1 << 30,)), "shape [1073741824] is larger than the file: it is an expanded"),
+    (np.full((2, 3, 3, 3), np.nan, np.float32), "holds NaN or infinity"),
+    (np.full((2, 3, 3, 3), -np.inf, np.float32), "holds NaN or infinity"),
+    (np.array([None]), "no dense tensor")])
+def test_tensors_that_are_not_weights(torch, file, tmp_path, capsys, tensor, message):
+  torch.held["state_dict"]["layers.0.weight"] = tensor.view(_Tensor)
+  found = _error(capsys, file, "--to", tmp_path / "new")
+  assert found.startswith(f"error: {file}: layers.0.weight ") and message in found
+  assert not (tmp_path / "new").exists()
 
 
 def test_what_is_there_is_not_overwritten(torch, file, tmp_path, capsys):
