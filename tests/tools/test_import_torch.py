@@ -18,7 +18,7 @@ from tests.agents import golden_vgg
 from tests.tools import torch_states
 
 
-class _Tensor(np.ndarray):
+class Tensor(np.ndarray):
   """As much of a tensor as is asked for."""
 
   def detach(self):
@@ -39,8 +39,8 @@ class _Tensor(np.ndarray):
     return self.itemsize
 
 
-def _tensors(state):
-  return {name: np.asarray(x).view(_Tensor) for name, x in state.items()}
+def tensors(state):
+  return {name: np.asarray(x).view(Tensor) for name, x in state.items()}
 
 
 @pytest.fixture(name="torch")
@@ -55,9 +55,9 @@ def _torch(monkeypatch):
     return fake.held
 
   fake = types.ModuleType("torch")
-  fake.load, fake.Tensor, fake.__version__, fake.calls = load, _Tensor, "2.10.0+cpu", calls
+  fake.load, fake.Tensor, fake.__version__, fake.calls = load, Tensor, "2.10.0+cpu", calls
   fake.serialization = types.SimpleNamespace(safe_globals=contextlib.nullcontext)
-  fake.held = {"state_dict": _tensors(torch_states.masc("narrow", 32, 12, 7)), "epoch": 3,
+  fake.held = {"state_dict": tensors(torch_states.masc("narrow", 32, 12, 7)), "epoch": 3,
                "optimizer": {}, "best_acc": 66.28}
   monkeypatch.setitem(sys.modules, "torch", fake)
   return fake
@@ -121,7 +121,7 @@ def test_a_missing_file(capsys, tmp_path):
     (RuntimeError("PytorchStreamReader failed\nreading zip"), "cannot be read, it is damaged"),
     ({"epoch": 3}, "holds no state dict"), ({}, "holds no state dict"),
     ([1], "holds no state dict"), ({"state_dict": {"a": 1}}, "holds no state dict"),
-    (_tensors({"a": np.zeros(2)}), "holds no network that is known here")])
+    (tensors({"a": np.zeros(2)}), "holds no network that is known here")])
 def test_files_that_cannot_be_imported(torch, file, tmp_path, capsys, held, message):
   torch.held = held
   found = _error(capsys, file, "--to", tmp_path / "new")
@@ -141,7 +141,7 @@ def test_a_missing_tensor_is_named_with_its_file(torch, file, tmp_path, capsys):
     (np.full((2, 3, 3, 3), -np.inf, np.float32), "holds NaN or infinity"),
     (np.array([None]), "no dense tensor")])
 def test_tensors_that_are_not_weights(torch, file, tmp_path, capsys, tensor, message):
-  torch.held["state_dict"]["layers.0.weight"] = tensor.view(_Tensor)
+  torch.held["state_dict"]["layers.0.weight"] = tensor.view(Tensor)
   found = _error(capsys, file, "--to", tmp_path / "new")
   assert found.startswith(f"error: {file}: layers.0.weight ") and message in found
   assert not (tmp_path / "new").exists()
