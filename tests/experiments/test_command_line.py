@@ -381,7 +381,8 @@ def _threaded(*options):
 def test_validation_in_a_second_thread(tmp_path):
   good, bad, worse = (tmp_path / name for name in ("good", "bad", "worse"))
   (bad / "checkpoints").mkdir(parents=True)
-  (bad / "checkpoints/best").touch()  # The second thread cannot save there.
+  # The second thread cannot save there, which shows only when it does.
+  (bad / "checkpoints/best").symlink_to(tmp_path / "unmounted")
   processes = [_threaded(*cli.EVENTS, f"--workdir={good}"),
                _threaded(*cli.EVENTS, f"--workdir={bad}", "--config.training_steps=1000000"),
                _threaded(*_diverging(worse))]

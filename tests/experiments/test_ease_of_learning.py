@@ -148,6 +148,7 @@ def test_a_run_made_before_the_mlp_torso_was_as_published_keeps_its_own(runs, tm
   folder = shutil.copytree(runs / "debug", tmp_path / "old")
   config = cli.strict_json((folder / "config.json").read_text())
   del config["speaker"]["torso"]["activate_final"]
+  config["speaker"]["torso"]["kind"] = "mlp"  # No other torso reads it.
   (folder / "config.json").write_text(json.dumps(config))
   recipe = ease_of_learning_config.get_config()
   recipe.speaker_checkpoint = str(folder)
