@@ -48,9 +48,7 @@ class TorchConv2D(hk.Module):
       return self.of_patches(self.patches(x))
     pad = self._size // 2
     w, b = self._parameters(x.shape[-1], x.dtype)
-    return b + jax.lax.conv_general_dilated(
-        x, w, (self._stride, self._stride), [(pad, pad)] * 2,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return b + convolutions.convolve(x, w, self._stride, pad)
 
   def patches(self, x: chex.Array) -> chex.Array:
     """What it reads at each place, [B, H / stride, W / stride, size size C]."""

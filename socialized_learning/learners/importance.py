@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from socialized_learning.agents import taps as taps_lib
-from socialized_learning.agents.batch_norm import BatchNorm
+from socialized_learning.agents import batch_norm
 from socialized_learning.agents.classifiers import Classifier
 from socialized_learning.agents.classifiers import Net
 from socialized_learning.learners import steps
@@ -161,7 +161,7 @@ def _one_by_one(classifier, axis_name, net, images, labels, weights):
   found, left = _of_examples(classifier, True, net._replace(stats=still), images, labels, weights)
   counts = weights > 0
   following = jnp.cumsum(counts[::-1])[::-1] - counts
-  keep = 1 - BatchNorm.MOMENTUM
+  keep = 1 - batch_norm.MOMENTUM
 
   def follow(old, new):
     shares = jnp.where(counts, keep**following, 0).astype(old.dtype)

@@ -101,3 +101,24 @@ def test_drawings_and_how_many_parameters_draw_them():
   # 6 features to 4 x 4 x 128 with bias; 3 x 3 kernels from 128 to 64, 32, 16, 16 channels without.
   assert sizes == {"linear": 7 * 2048, "conv_0": 73_728, "conv_1": 18_432, "conv_2": 4_608,
                    "conv_3": 2_304, "conv_last": 145 * 2}
+
+
+@pytest.mark.parametrize("size, stride, side", [
+    (3, 1, 6), (3, 2, 6), (3, 2, 7), (1, 1, 5), (1, 2, 6), (1, 2, 7), (3, 3, 8)])
+def test_gradients_of_a_convolution(size, stride, side):
+  rng = np.random.default_rng(0)
+  x, w = rng.normal(size=(2, side, side + 1, 3)), rng.normal(size=(size, size, 3, 4))
+
+  def plain(x, w):
+    return jax.lax.conv_general_dilated(x, w, (stride, stride), [(size // 2, size // 2)] * 2,
+                                        dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+  with jax.enable_x64(True):
+    ours = lambda x, w: convolutions.convolve(x, w, stride, size // 2)
+    out, pull = jax.vjp(plain, x, w)
+    slope = rng.normal(size=out.shape)
+    np.testing.assert_allclose(ours(x, w), out, rtol=1e-12)
+    for mine, theirs in zip(jax.vjp(ours, x, w)[1](slope), pull(slope), strict=True):
+      np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+    one_by_one = jax.lax.map(lambda x: ours(x[None], w)[0], x)  # As in a loop, or for agents at once.
+    np.testing.assert_allclose(one_by_one, jax.vmap(lambda x: ours(x[None], w)[0])(x), rtol=1e-10)
