@@ -61,22 +61,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
   """The JSON line, measured in this process."""
-  from socialized_learning.platform import startup
-
-  startup.prepare_environment()
-  # JAX and all that stands on it is loaded here: before the clock starts, and not for --help.
-  from socialized_learning.configs import continual_config
-  from socialized_learning.experiments import continual
-
-  sweep = ",".join([flags.method, flags.stream, *([str(flags.buffer)] if flags.buffer else [])])
-  config = continual_config.get_config(sweep)
-  config.population.update(size=flags.seeds, mapping=flags.mapping)
-  with tempfile.TemporaryDirectory() as folder:
-    _write_random_images(folder, config.data.name)
-    config.data.dir = folder
-    config = continual.ContinualExperiment.resolve(config, None)  # Reads them.
-  walks: list[_Walk] = []
-  first = measure.seconds_of(lambda: walks.append(_Walk(config)))
+  config = resolved(flags.method, flags.stream, flags.buffer, size=flags.seeds, mapping=flags.mapping)
+  walks: list[Walk] = []
+  first = measure.seconds_of(lambda: walks.append(Walk(config)))
   walk, = walks
   calls = max(1, flags.steps // walk.per_call)
   pace = {name: walk.pace(start, calls) for name, start in (
@@ -90,7 +77,7 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
   matmul = measure.matmul_gflops(flags.matmul)
   estimates, flops, seconds = _apart(walk, pace["late"], calls)
   gflops = flops / seconds / 1e9
-  return {"benchmark": BENCHMARK, "sweep": sweep} | measure.rounded({
+  return {"benchmark": BENCHMARK, "sweep": config.sweep} | measure.rounded({
       "seconds_to_first_step": first,
       "milliseconds_per_step_early": 1e3 * pace["early"],
       "milliseconds_per_step_late": 1e3 * pace["late"],
@@ -104,7 +91,25 @@ def measure_here(flags: argparse.Namespace) -> dict[str, Any]:
   } | estimates) | {"seeds": flags.seeds, "steps": config.training_steps} | measure.machine()
 
 
-class _Walk:
+def resolved(method: str, stream: str, buffer: int, **population: Any) -> Any:
+  """The configuration of a sweep whose images, of the real ones' number and size, are random."""
+  from socialized_learning.platform import startup
+
+  startup.prepare_environment()
+  # JAX and all that stands on it is loaded here: before the clock starts, and not for --help.
+  from socialized_learning.configs import continual_config
+  from socialized_learning.experiments import continual
+
+  config = continual_config.get_config(
+      ",".join([method, stream, *([str(buffer)] if buffer else [])]))
+  config.population.update(population)
+  with tempfile.TemporaryDirectory() as folder:
+    _write_random_images(folder, config.data.name)
+    config.data.dir = folder
+    return continual.ContinualExperiment.resolve(config, None)  # Reads them.
+
+
+class Walk:
   """A run that makes updates when it is told to."""
 
   def __init__(self, config: Any):
@@ -118,9 +123,10 @@ class _Walk:
     self.experiment.results.note_start({})  # Examined apart.
     self._rng = self.experiment.initialize_train_step_rng(key)
     self.per_call = self.experiment.room(0)
-    self._make(0)
+    self.make(0)
 
-  def _make(self, step: int) -> None:
+  def make(self, step: int) -> None:
+    """Makes one call of updates, from a step on."""
     import jax
 
     jax.block_until_ready(self.experiment.advance(step, self.per_call, self._rng))
@@ -132,10 +138,10 @@ class _Walk:
   def pace(self, start: int, calls: int) -> float:
     """Seconds a step from step `start` on."""
     return measure.seconds_of(lambda: [
-        self._make(start + i * self.per_call) for i in range(calls)]) / (calls * self.per_call)
+        self.make(start + i * self.per_call) for i in range(calls)]) / (calls * self.per_call)
 
 
-def _apart(walk: _Walk, pace: float, calls: int) -> tuple[dict[str, float], float, float]:
+def _apart(walk: Walk, pace: float, calls: int) -> tuple[dict[str, float], float, float]:
   """What estimates of an importance cost, if there are any.
 
   Returns:
@@ -147,7 +153,7 @@ def _apart(walk: _Walk, pace: float, calls: int) -> tuple[dict[str, float], floa
     return {}, _flops(walk), pace
   config = walk.config.copy_and_resolve_references()
   config.learner.penalty_weight = 0.0  # Then nothing is estimated.
-  walk = _Walk(config)
+  walk = Walk(config)
   without = walk.pace(walk.late(calls), calls)
   return {
       "milliseconds_per_step_without_importance": 1e3 * without,
@@ -176,7 +182,7 @@ def _write_random_images(folder: str, name: str) -> None:
     (batches / file).write_bytes(pickle.dumps(content, protocol=3))
 
 
-def _flops(walk: _Walk) -> float:
+def _flops(walk: Walk) -> float:
   """Floating-point operations of one step of all members, by XLA's count."""
   import jax
   import jax.numpy as jnp

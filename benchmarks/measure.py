@@ -5,6 +5,7 @@ memory peaks and thread pools of one do not touch another.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import contextlib
 import json
 import os
 import re
@@ -25,6 +26,13 @@ class System(NamedTuple):
   step: Callable[[], None]  # Makes `share` of a step; done when it returns.
   count_flops: Callable[[], float]  # Floating-point operations of a whole step.
   share: float = 1.0  # Part of a step that one call of `step` makes.
+
+
+class Served(NamedTuple):
+  """What a system that `alternate` asked for its steps took and makes."""
+  seconds: Sequence[float]  # Of each step.
+  flops: float  # Floating-point operations of a step; 0 if they were not counted.
+  matmul_gflops: float  # What the machine can do, after the last step; 0 without JAX.
 
 
 class MeasurementError(Exception):
@@ -151,6 +159,65 @@ def report(module: str, runs: Mapping[str, Sequence[str]], *,
   if compare is not None:
     print(json.dumps(compare(lines)))
   return 0
+
+
+def serve(build: Callable[[], System], *, matmul_size: int) -> None:
+  """Makes a step of a system for each line "step" on standard input, answers with its seconds.
+
+  The first line of answer says that the system is ready, the answer to "end" what it makes.
+  """
+  system = build()
+  system.step()  # Compiles.
+  print(json.dumps("ready"), flush=True)
+  for line in sys.stdin:
+    if line.strip() == "end":
+      flops = system.count_flops()
+      print(json.dumps([flops, matmul_gflops(matmul_size) if flops else 0.0]), flush=True)
+      return
+    print(json.dumps(seconds_of(system.step)), flush=True)
+
+
+def alternate(module: str, runs: Mapping[str, Sequence[str]], rounds: int) -> dict[str, Served]:
+  """Lets systems that `serve`, each in a process of its own, make steps in turn.
+
+  Args:
+    module: a module of this repository.
+    runs: its command line, by system.
+    rounds: steps of each.
+
+  Raises:
+    MeasurementError: one of them failed or was killed.
+  """
+  with contextlib.ExitStack() as stack:
+    processes = {}
+    for system, arguments in runs.items():  # One after the other: compiling takes all cores.
+      process = subprocess.Popen([sys.executable, "-m", module, *arguments], text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)
+      processes[system] = stack.enter_context(process)
+      stack.callback(process.kill)
+      _answer(process, system)
+    seconds = {system: [] for system in runs}
+    for _ in range(rounds):
+      for system, process in processes.items():
+        seconds[system].append(_ask(process, system, "step"))
+    return {system: Served(seconds[system], *_ask(process, system, "end"))
+            for system, process in processes.items()}
+
+
+def _ask(process: subprocess.Popen, system: str, line: str) -> Any:
+  try:
+    process.stdin.write(f"{line}\n")
+  except BrokenPipeError:
+    pass  # Its end is told with what it did not answer.
+  return _answer(process, system)
+
+
+def _answer(process: subprocess.Popen, system: str) -> Any:
+  line = process.stdout.readline()
+  if not line:
+    raise MeasurementError(
+        f"{system} ended with status {process.wait()} before it had made its steps")
+  return json.loads(line)
 
 
 def in_fresh_process(module: str, arguments: Sequence[str], *, device_count: int

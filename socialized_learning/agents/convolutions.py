@@ -11,6 +11,7 @@ import functools
 import chex
 import haiku as hk
 import jax
+from jax.experimental import xla_metadata
 import jax.numpy as jnp
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -20,10 +21,14 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 def convolve(x: chex.Array, w: chex.Array, stride: int, padding: int) -> chex.Array:
   """Convolution of [B, H, W, C] with a square kernel [size, size, C, K], padded alike on all sides.
 
-  Its gradients are the convolutions that differentiation would give, with their dimensions in the one
-  order for which XLA has fast code on a CPU. XLA brings them into it by itself outside of loops and
-  branches only: inside, a gradient of its own making takes 20 to 60 times as long.
+  On a CPU its gradients are written down: convolutions with their dimensions in the one order for
+  which XLA has fast code. It brings them into it by itself outside of loops and branches only:
+  inside, a gradient of its own making takes 20 to 60 times as long.
   """
+  return _plain(stride, padding, x, w)
+
+
+def _plain(stride, padding, x, w):
   return jax.lax.conv_general_dilated(x, w, (stride, stride), [(padding, padding)] * 2,
                                       dimension_numbers=_LAYOUT)
 
@@ -34,23 +39,32 @@ def _convolve(x, w, stride, padding):
 
 def _gradients(stride, padding, read, slope):
   """Slopes [B, H', W', K] of the output -> those of the input and of the kernel."""
-  x, w = read
-  size = w.shape[0]
+  if jax.default_backend() != "cpu":
+    return jax.vjp(functools.partial(_plain, stride, padding), *read)[1](slope)
+  # If XLA inlined the call, it would compute what is transposed here anew, in the order of the
+  # transpose: that takes ten times as long as a transpose of what lies in memory.
+  with xla_metadata.set_xla_metadata(inlineable="false"):
+    return _of_input_and_kernel(stride, padding, *read, slope)
+
+
+convolve.defvjp(_convolve, _gradients)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _of_input_and_kernel(stride, padding, x, w, slope):
   # Rows (columns) at the end that no place of the kernel reaches.
-  unread = [x.shape[axis] + 2 * padding - size - (slope.shape[axis] - 1) * stride for axis in (1, 2)]
-  before = size - 1 - padding
-  of_input = jax.lax.conv_general_dilated(
-      slope, w[::-1, ::-1].swapaxes(2, 3), (1, 1), [(before, before + rest) for rest in unread],
-      lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT)
+  unread = [x.shape[axis] + 2 * padding - w.shape[0] - (slope.shape[axis] - 1) * stride
+            for axis in (1, 2)]
   # Channels take the place of the batch, and the batch that of the channels.
   of_kernel = jax.lax.conv_general_dilated(
       x.transpose(3, 1, 2, 0), slope.transpose(1, 2, 0, 3), (1, 1),
       [(padding, padding - rest) for rest in unread], rhs_dilation=(stride, stride),
       dimension_numbers=_LAYOUT)
+  before = w.shape[0] - 1 - padding
+  of_input = jax.lax.conv_general_dilated(
+      slope, w[::-1, ::-1].swapaxes(2, 3), (1, 1), [(before, before + rest) for rest in unread],
+      lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT)
   return of_input, of_kernel.transpose(1, 2, 0, 3)
-
-
-convolve.defvjp(_convolve, _gradients)
 
 
 def patches(x: chex.Array, size: int, stride: int = 1, padding: int = 0) -> chex.Array:

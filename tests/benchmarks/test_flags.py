@@ -6,6 +6,7 @@ import pytest
 
 _WRONG = {
     "continual_step": ("--method=telepathy", "--buffer=many", "--stream=seq-svhn --here", "--seeds=0"),
+    "convolution_step": ("--rounds=0", "--only=resnet50", "--system=ours", "--system=theirs"),
     "ease_of_learning": ("--speakers=0", "--colour=red", "--mapping=treasure",
                          "--speakers=1 --listeners=1 --separate_runs=2"),
     "importance": ("--width=wide",),
