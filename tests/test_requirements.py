@@ -58,7 +58,7 @@ def test_ranges_leave_room_for_other_packages():
 @pytest.mark.parametrize("folders, declared", [
     (("socialized_learning", "emcom_datasets"),
      _PACKAGE.keys() | _EXTRAS["torch"].keys() | _EXTRAS["parquet"].keys()),
-    (("benchmarks", "studies"), _PACKAGE.keys()),
+    (("benchmarks", "studies"), _PACKAGE.keys() | _EXTRAS["torch"].keys()),
     (("tests",), _PACKAGE.keys() | _EXTRAS["test"].keys() | _BROUGHT),
 ], ids=["package", "programs", "tests"])
 def test_all_that_is_imported_is_required(folders, declared):

@@ -40,3 +40,17 @@ def test_a_program_ends_as_if_it_had_been_read():
   program.stdout.close()
   assert program.stderr.read() == b"" and program.wait() == 0
   program.stderr.close()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed(closed, tmp_path):
+  """A file that is opened later does not take the place of one, with what is said in it."""
+  program = ("import os, sys\n"
+             "from socialized_learning.platform import output\n"
+             "output.outlive_readers()\n"
+             "file = open('file', 'w'); print('said'); print('said', file=sys.stderr)\n"
+             "assert file.fileno() > 2; file.write('kept')")
+  status = subprocess.run(
+      ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program], cwd=tmp_path, check=False,
+      env=os.environ | {"PYTHONPATH": os.getcwd()}).returncode
+  assert status == 0 and (tmp_path / "file").read_text() == "kept"

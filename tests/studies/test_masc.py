@@ -34,8 +34,14 @@ def _summary(job):
       "exchange": [sent("specialists", 0), sent("collaboration", 3 * 2**19)]}
 
 
+def test_cifar100_is_not_left_out_in_silence(capsys):
+  with pytest.raises(SystemExit, match="2"):
+    masc.main([])
+  assert "cifar100 needs --data=DIR" in capsys.readouterr().err
+
+
 def test_runs(made_up):
-  jobs, page = made_up(masc, _summary)  # Nothing to find CIFAR-100 in.
+  jobs, page = made_up(masc, _summary, "--sets=mnist5k,emoji")
   assert set(jobs) == {*(f"mnist5k-{seed}" for seed in range(5)), *(f"emoji-{seed}" for seed in range(3))}
   assert jobs["emoji-2"].options[0].endswith("masc_config.py:emoji")
   assert "## emoji" in page and "## cifar100" not in page
